@@ -26,7 +26,7 @@ from storaged.http.heads import Head, Refused, format_refusal
 from storaged.http.idle import address_of
 from storaged.http.interfaces import IDrainingProtocol
 from storaged.http.linger import LINGER_S, UNUSED_LINGER_S, Linger
-from storaged.http.reading import read_to_measure
+from storaged.http.reading import SMALL, Reader, read_to_measure
 from storaged.http.request import StreamingRequest
 from storaged.http.seams import AnsweredRequest, Site
 from storaged.http.transports import is_tls, set_buffer_size
@@ -50,6 +50,7 @@ class HttpConnection(Protocol):
 
     transport: Any
     _uptake: Uptake
+    _reader: Reader
 
     def __init__(self, site: Site, peer: Any, *, is_surplus: bool = False) -> None:
         self.site = site
@@ -82,7 +83,7 @@ class HttpConnection(Protocol):
         transport, site = self.transport, self.site
         transport.registerProducer(self.flow, True)
         set_buffer_size(transport, site.window.size)
-        read_to_measure(transport)
+        self._reader = read_to_measure(transport)
         self.host = transport.getHost()
         if hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
@@ -164,6 +165,7 @@ class HttpConnection(Protocol):
                 self._hold(rest)
         else:
             self._left = ChunkDecoder() if head.length is None else head.length
+            self._reader.expects_much = head.length is None or head.length > SMALL
             if rest:
                 self._read_body(rest)
         if not self._ended:
@@ -181,6 +183,7 @@ class HttpConnection(Protocol):
         left = self._left
         if not left:
             self._deadline.set(None)
+            self._reader.expects_much = False
             # Over TLS the last bytes may arrive after a pause; from now on only the end of the connection is awaited.
             self._set_reading(True)
             if rest:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import socket
+import termios
 import tracemalloc
+from array import array
+from fcntl import ioctl
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
 
 from storaged.http import BUFFER_SIZE, IRequest, StreamingResource, StreamingSite
 from storaged.http.reading import read_to_measure
@@ -97,6 +104,59 @@ async def test_a_read_takes_a_block_of_the_size_of_what_has_arrived() -> None:
             tracemalloc.stop()
     assert max(blocks) < BUFFER_SIZE / 2
     assert await lost
+    await port.stopListening()
+
+
+def waiting(connection: socket.socket) -> int:
+    """Return how many bytes have arrived, and were not read."""
+    count = array("i", [0])
+    ioctl(connection, termios.FIONREAD, count)
+    return count[0]
+
+
+@implementer(IConsumer)
+class Pieces:
+    """Takes a body when it is told to, and keeps how large its pieces were."""
+
+    def __init__(self) -> None:
+        self.producer: Any = None
+        self.sizes: list[int] = []
+
+    def registerProducer(self, producer: Any, _streaming: bool) -> None:
+        self.producer = producer
+        producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """Take note of the end."""
+
+    def write(self, data: bytes) -> None:
+        self.sizes.append(len(data))
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 61440\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+@pytest_twisted.ensureDeferred
+async def test_a_large_body_that_has_arrived_is_one_piece(framing: bytes) -> None:
+    from twisted.internet import reactor
+
+    pieces = Pieces()
+
+    class Taking(StreamingResource):
+        async def respond(self, request: IRequest) -> None:
+            await request.body.deliver(pieces)
+            request.finish()
+
+    site = StreamingSite(Taking(), reactor, idle_timeout_s=60, body_timeout_s=60)
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+    body = b"a" * 61440 if b"Length" in framing else b"F000\r\n" + b"a" * 61440 + b"\r\n0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port.getHost().port)) as client:
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\n" + framing)
+        await eventually(lambda: pieces.producer is not None)
+        client.sendall(body)
+        arrived = site.connections()[0].transport.socket
+        await eventually(lambda: waiting(arrived) == len(body))
+        pieces.producer.resumeProducing()
+        await eventually(lambda: sum(pieces.sizes) == 61440)
+    assert pieces.sizes == [61440]
     await port.stopListening()
 
 
