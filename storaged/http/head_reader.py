@@ -20,9 +20,11 @@ _FIRST_BYTES = frozenset(b"\r\n!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWX
 _MOST_EMPTY_LINES = 16
 """The most empty lines that are skipped before a request (RFC 9112 section 2.2)."""
 
-
 _MOST_KEPT = 1024
-"""Bytes of a head up to which it is kept, so that headers that come again need not be read again."""
+_MOST_HEADERS_KEPT = 32
+"""A head is kept up to so many bytes and headers, so that headers that come again need not be read again.  Each header
+takes some hundred bytes of memory, on each connection, for as long as it waits.
+"""
 
 _SECRETS = (b"authorization", b"cookie")
 """Headers that are not kept longer than their request."""
@@ -74,7 +76,7 @@ class HeadReader:
             self._keep(whole, start)
             return None
         head = read_head(bytes(whole[start:end]), self._limit, self._before)
-        self._before = head if end - start <= _MOST_KEPT and not any(map(head.headers.get, _SECRETS)) else None
+        self._before = head if end - start <= _MOST_KEPT and _may_be_kept(head) else None
         rest = bytes(whole[end + 4 :])
         self.forget()
         self._empty_lines = 0
@@ -106,3 +108,7 @@ class HeadReader:
             self._kept = bytearray()
         self._searched = 0
         self._is_first_line_read = False
+
+
+def _may_be_kept(head: Head) -> bool:
+    return len(head.headers) <= _MOST_HEADERS_KEPT and not any(map(head.headers.get, _SECRETS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from storaged.http.head_reader import HeadReader
 from storaged.http.heads import MOST_HEADERS, Head, Refused, read_head
 
 LIMIT = 1000
@@ -95,3 +96,22 @@ def test_a_head_says_the_same_whatever_head_came_before(first: bytes, lines: byt
             except Refused:
                 continue
             assert read(before) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_kept"),
+    [
+        (b"X: y", True),
+        (b"Authorization: Basic YTpi", False),
+        (b"X: y\r\nCOOKIE: a=b", False),
+        (b"X: " + b"y" * 900, False),
+        (b"\r\n".join(b"%x:" % number for number in range(100)), False),
+    ],
+)
+def test_headers_are_kept_for_the_next_request_if_they_are_few_and_no_secret(lines: bytes, is_kept: bool) -> None:
+    reader = HeadReader(10 * LIMIT)
+    whole = b"GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n" + b"A: b\r\n" * 20 + lines + b"\r\n\r\n"
+    found = [reader.feed(whole) for _ in range(2)]
+    heads = [each[0] for each in found if each is not None]
+    assert heads[0] == heads[1]
+    assert (heads[0].headers is heads[1].headers) == is_kept
