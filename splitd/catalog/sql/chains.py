@@ -184,9 +184,15 @@ class Chains:
 
     def _recall(self, steps: list[_Step]) -> bool:
         """Take it that collections are where they were; return whether that is enough to begin with."""
-        rows = [self._known.get(step.place) for step in steps]
-        if any(row is None for row in rows) or any(step.removes for step in steps):
+        if any(step.removes for step in steps):
             return False  # what is removed may take implied collections along: these must be known as they are
+        rows: list[Sequence[Any]] = []
+        for step in steps:
+            row = self._known.get(step.place)
+            # One that lies elsewhere was moved with the collection above it, whose place another one has by now.
+            if row is None or (rows and row[0] != rows[step.above][2]):
+                return False
+            rows.append(row)
         for step, row in zip(steps, rows, strict=True):
             step.row = row
         return True

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import Connection, connector
 from splitd.catalog.sql.state import NAMES_GATE
-from splitd.errors import CatalogAway
+from splitd.errors import CatalogAway, ParentMissing
 from splitd.model.conditions import ALWAYS
 from splitd.model.documents import Document
 from storaged.system.clocks import WallClock, elapsed_s
@@ -99,6 +99,24 @@ async def test_a_document_does_not_wait_for_a_copy_on_its_front(alone: Alone, fr
         await in_time(front.documents.put(Document("kind", "key", "owner", "body", 0)))
         holding.rollback()
     assert await copying
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_gets_into_a_collection_that_is_removed_meanwhile_where_another_one_was_that_was_moved(
+    alone: Alone, front: StoredCatalog
+) -> None:
+    for path in ("/a", "/a/b", "/a/b/c"):
+        await front.make_collection(path)
+    await front.namespace.move("/a", "/moved", ALWAYS, overwrite=False)
+    for path in ("/a", "/a/b"):
+        await front.make_collection(path)
+    with closing(alone.beside()) as holding:
+        holding.execute("UPDATE entry SET parent = -1 WHERE id = (SELECT max(id) FROM entry)")  # as who removes it
+        making = front.make_collection("/a/b/d")
+        await alone.waits_for(holding)
+        holding.commit()
+    with pytest.raises(ParentMissing):
+        await in_time(making)
 
 
 @pytest_twisted.ensureDeferred
