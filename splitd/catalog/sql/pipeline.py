@@ -164,18 +164,27 @@ class Pipeline:
         """
         if self._is_idle:
             return
+        try:
+            problem = self._receive()
+        except BaseException:
+            # Which answer is the next one is not known any more: another statement would take it for its own.
+            self._pgconn.finish()
+            raise
+        self._is_idle = True
+        if problem is not None:
+            raise problem
+
+    def _receive(self) -> psycopg.Error | None:
+        """Take all answers; return why the first statement has failed that has."""
         self._pgconn.pipeline_sync()
         self._flush()
         problem: psycopg.Error | None = None
         while True:
             result = self._result()
             if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
-                break
+                return problem
             found = self._answer(result)
             problem = problem or found
-        self._is_idle = True
-        if problem is not None:
-            raise problem
 
     def _answer(self, result: Any) -> psycopg.Error | None:
         """Take an answer; return why the statement has failed, if it was the one that has."""

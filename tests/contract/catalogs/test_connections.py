@@ -194,3 +194,14 @@ def test_more_is_sent_ahead_than_the_server_and_the_sockets_hold() -> None:
         large = "x" * 1_000_000
         asked = [connection.execute("SELECT %s::text", (large,)) for _ in range(20)]
         assert all(each.fetchone() == (large,) for each in asked)
+
+
+def test_a_connection_is_lost_whose_answers_cannot_be_read_to_the_end() -> None:
+    with pipelined() as connection:
+        asked = connection.execute("SELECT 'infinity'::timestamptz")  # which Python has no value for
+        connection.execute("SELECT 1")
+        with pytest.raises(psycopg.DataError):
+            asked.fetchall()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 2").fetchall()
+        assert connection.closed
