@@ -16,6 +16,7 @@ from splitd.catalog.sql.beginning import Beginning
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.rows import name_of
 from splitd.catalog.sql.segments import COLUMNS
+from splitd.errors import BadName
 from splitd.interfaces.continued import ContinuedUpload, Segment
 from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
@@ -38,6 +39,8 @@ class StoredUploads(JournalledUploads):
         """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
 
         def failed(failure: Failure) -> Failure:
+            if failure.check(ValueError, BadName):
+                return failure  # it was refused, perhaps because one of them is under way already
             self._doubtful.update(dict.fromkeys(start.upload for start in starts))
             while len(self._doubtful) > _MOST_DOUBTFUL:
                 del self._doubtful[next(iter(self._doubtful))]

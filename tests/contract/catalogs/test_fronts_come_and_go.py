@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
 
 from splitd import __version__
-from splitd.errors import SplitdError
+from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.errors import CatalogAway, SplitdError
 from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
 from tests.catalogs import NODES, A, B, manifest
+from tests.cluster.waiting import becomes, eventually
 from tests.contract.catalogs.both_fronts import Both
 from tests.ledger import begin, commit
+from tests.postgres import postgres
 
 
 @pytest_twisted.ensureDeferred
@@ -34,17 +39,38 @@ async def test_an_upload_that_the_database_records_after_its_abort_is_aborted_an
 ) -> None:
     one, two = both.fronts
     await begin(one.ledger, B, "/g", NODES)
-    # A connection is lost on which A begins, so that fails (here for another reason), and A is aborted.  The database
-    # makes the change when it goes on.
-    beginning = one.ledger.begin_all([Start(A, "/f", NODES), Start(A, "/f", NODES)])
-    with pytest.raises(ValueError, match="twice"):
-        await beginning
-    await one.ledger.abort(A, "the database does not answer")
-    both.rows(f"INSERT INTO upload SELECT decode('{A}', 'hex'), path, nodes, time_ms, front FROM upload")
+    with closing(postgres().connect(both.schema)) as server:  # does what is on its way when the connection is lost
+        server.execute(f"INSERT INTO upload SELECT decode('{A}', 'hex'), path, nodes, time_ms, front FROM upload")
+        beginning = begin(one.ledger, A, "/f", NODES)
+        waiting = f"FROM pg_stat_activity WHERE {server.info.backend_pid} = ANY(pg_blocking_pids(pid))"
+        await eventually(lambda: both.rows(f"SELECT pg_terminate_backend(pid) {waiting}"))
+        with pytest.raises(CatalogAway):
+            await beginning
+        await becomes(lambda: is_aborted(one, A))
+        server.commit()
     assert await two.ledger.abort_abandoned() == 0
     assert await one.ledger.abort_abandoned() == 1
     assert await one.ledger.abort_abandoned() == 0
     assert await commit(one.ledger, "/g", manifest(B))
+
+
+async def is_aborted(front: StoredCatalog, upload: str) -> bool:
+    """Abort an upload; return whether that was possible."""
+    try:
+        await front.ledger.abort(upload, "the database does not answer")
+    except CatalogAway:
+        return False
+    return True
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_goes_on_though_it_was_to_be_begun_again(both: Both) -> None:
+    ledger = both.fronts[0].ledger
+    await begin(ledger, A, "/f", NODES)
+    with pytest.raises(ValueError, match="begun already"):
+        await ledger.begin_all([Start(B, "/g", NODES), Start(A, "/f", NODES)])
+    assert await ledger.abort_abandoned() == 0
+    assert await commit(ledger, "/f", manifest(A))
 
 
 @pytest_twisted.ensureDeferred
