@@ -34,6 +34,9 @@ _SETTINGS = """SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET sta
 TIMEOUT_S = 3
 """How long a server may take to let a front in, and again to take the settings."""
 
+Server = tuple[tuple[str, str], ...]
+"""Parameters by which libpq connects to one server."""
+
 
 class Connection(psycopg.Connection[Any]):
     """A connection that can send several statements before it waits for the first one.
@@ -41,6 +44,8 @@ class Connection(psycopg.Connection[Any]):
     :ivar in_transaction: whether a transaction is open that `begin` has begun.
     :ivar waits_since_s: since when somebody waits for the server, by `elapsed_s`; infinite if nobody does.
     :ivar is_broken_off: whether `break_off` was called.
+    :ivar server: which of the servers in the URL it is connected to.
+    :raise psycopg.OperationalError: this process has too many files open.
     """
 
     in_transaction = is_broken_off = _is_of_one = False
@@ -49,8 +54,13 @@ class Connection(psycopg.Connection[Any]):
     def __init__(self, pgconn: Any) -> None:
         super().__init__(pgconn)
         self._ahead: Pipeline | None = None
+        named = ("host", pgconn.host), ("hostaddr", pgconn.hostaddr), ("port", pgconn.port)
+        self.server: Server = tuple((name, value.decode()) for name, value in named if value)
         # A number of its own for the socket: that of libpq may stand for something else after the connection is lost.
-        self._socket = socket(fileno=os.dup(pgconn.socket))
+        try:
+            self._socket = socket(fileno=os.dup(pgconn.socket))
+        except OSError as problem:
+            raise psycopg.OperationalError(f"no connection can be kept: {problem}") from problem
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -82,8 +92,10 @@ class Connection(psycopg.Connection[Any]):
 
     def _wait(self, wait: Callable[[], object]) -> None:
         self.waits_since_s = elapsed_s()
-        wait()
-        self.waits_since_s = math.inf
+        try:
+            wait()
+        finally:
+            self.waits_since_s = math.inf
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         """Execute a statement, or let it be sent, if the connection is `pipelined`.
@@ -177,21 +189,23 @@ class Statements:
 
 def connector(
     url: str, connection_class: type[Connection] = Connection, timeout_s: int = TIMEOUT_S
-) -> Callable[[], Connection]:
+) -> Callable[..., Connection]:
     """Return a function that opens a connection.  If that fails, nothing is left open.
 
-    It raises `psycopg.errors.ConnectionTimeout` if the server is there and does not answer.
+    It raises `psycopg.errors.ConnectionTimeout` if the server is there and does not answer.  Arguments of it take the
+    place of parameters in the URL.
 
     :param url: the address of the database, as libpq reads it: "postgresql://…".
     :param timeout_s: how long a server may take to answer, seconds.
     """
 
-    def connect() -> Connection:
-        connection = connection_class.connect(url, connect_timeout=timeout_s, **_OPTIONS)  # type: ignore[arg-type]
+    def connect(**instead: str) -> Connection:
+        options: dict[str, Any] = {**_OPTIONS, "connect_timeout": timeout_s, **instead}
+        connection = connection_class.connect(url, **options)
         late = threading.Timer(timeout_s, connection.break_off)
         late.daemon = True
-        late.start()
         try:
+            late.start()
             connection.execute(_SETTINGS)
             connection.commit()
         except BaseException as problem:

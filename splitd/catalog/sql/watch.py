@@ -2,20 +2,20 @@
 
 A process that is stopped, or that waits for a disk, keeps its connections open: nothing tells the front, which would
 wait for ever.  How long an answer may take cannot be said: a copy of a tree, and all that waits for it, take minutes.
-So if an answer takes long, a new connection is tried, which any server that works answers at once.
+So if an answer takes long, a new connection to the same server is tried, which any server that works answers at once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakSet
 
 import psycopg
 from twisted.logger import Logger
 
-from splitd.catalog.sql.connecting import Connection
+from splitd.catalog.sql.connecting import Connection, Server
 from storaged.system.clocks import elapsed_s
 
 PATIENCE_S, SHORT_S = 10.0, 2.0
@@ -25,13 +25,14 @@ PATIENCE_S, SHORT_S = 10.0, 2.0
 class Watch:
     """Opens connections, and breaks off those of which somebody waits for a server that does not answer.
 
-    :param connect: opens a connection; raises `psycopg.errors.ConnectionTimeout` if the server does not answer.
+    :param connect: opens a connection; raises `psycopg.errors.ConnectionTimeout` if the server does not answer.  It
+        takes parameters in place of those that it has, to connect to one of several servers.
     :param patience_s: how many seconds an answer may take before the server is tried.
     """
 
     _log = Logger()
 
-    def __init__(self, connect: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, connect: Callable[..., Any], patience_s: float = PATIENCE_S) -> None:
         self._connect = connect
         self._patience_s = patience_s
         self._opened: WeakSet[Connection] = WeakSet()
@@ -76,16 +77,27 @@ class Watch:
                 if self._stopped:
                     return
                 before_s = elapsed_s() - self._patience_s
-                late = [(each, each.waits_since_s) for each in self._opened if each.waits_since_s <= before_s]
-            if late and not self._is_answered():
-                self._log.error("catalog: the server of the database takes connections, but does not answer")
-                for connection, since_s in late:
-                    if connection.waits_since_s == since_s:
-                        connection.break_off()
+                waits = [(each, each.waits_since_s) for each in self._opened]
+            late = [(connection, since_s) for connection, since_s in waits if since_s <= before_s]
+            try:
+                self._try({connection.server for connection, _ in late}, late)
+            except Exception:  # there may be no memory or no thread now; it goes on
+                self._log.failure("catalog: a server of the database is tried")
 
-    def _is_answered(self) -> bool:
+    def _try(self, servers: set[Server], late: Sequence[tuple[Connection, float]]) -> None:
+        for server in servers:
+            if self._is_answered(server):
+                continue
+            self._log.error("catalog: the server of the database takes connections, but does not answer")
+            for connection, since_s in late:
+                if connection.server == server and connection.waits_since_s == since_s:
+                    connection.break_off()
+
+    def _is_answered(self, server: Server) -> bool:
+        # Another server may do what this one did by now, or this one may do less: neither matters here.
+        instead = {**dict(server), "target_session_attrs": "any"}
         try:
-            self._connect().close()
+            self._connect(**instead).close()
         except psycopg.errors.ConnectionTimeout:
             return False
         except psycopg.Error:  # an answer, too: it has too many connections, or shuts down

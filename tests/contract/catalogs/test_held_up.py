@@ -38,10 +38,13 @@ class Alone:
 
         self._kind = Counted
 
-    def new_front(self, **more: Any) -> StoredCatalog:
+    def new_front(self, *, second_host: str = "", **more: Any) -> StoredCatalog:
         from twisted.internet import reactor
 
-        connect = connector(postgres().url(self.schema), self._kind, timeout_s=2)
+        url = postgres().url(self.schema)
+        if second_host:
+            url = url.replace("&options", f",{second_host}&options")
+        connect = connector(url, self._kind, timeout_s=2)
         return StoredCatalog(connect, reactor, WallClock(), reactor, front="front", **more)
 
     def beside(self) -> psycopg.Connection:
@@ -133,9 +136,12 @@ async def test_a_front_that_renews_its_lease_does_not_wait_for_the_row_of_one_th
         assert other.execute("SELECT id FROM front").fetchall() == [("front",)]
 
 
+@pytest.mark.parametrize("second_host", ["", "/nobody/listens/here"])
 @pytest_twisted.ensureDeferred
-async def test_a_server_that_stands_still_is_away_and_does_not_keep_a_front_from_stopping(alone: Alone) -> None:
-    front = alone.new_front(patience_s=0.1)
+async def test_a_server_that_stands_still_is_away_and_does_not_keep_a_front_from_stopping(
+    alone: Alone, second_host: str
+) -> None:
+    front = alone.new_front(second_host=second_host, patience_s=0.1)
     await front.start()
     with postgres().paused():
         with pytest.raises(CatalogAway):
