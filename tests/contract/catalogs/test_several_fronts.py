@@ -129,6 +129,8 @@ async def test_a_lock_of_one_front_holds_for_the_other(both: Both) -> None:
     await one.make_collection("/c")
     requested = Lock("/c", "urn:1", EXCLUSIVE, True, "", 1000, 2**52)
     empty = manifest(A, size=0, nodes=())
+    for front in both.fronts:
+        await front.admit("/c/f", ALWAYS)
     taking = [ended(one.locks.lock(requested, ALWAYS, empty)), ended(two.locks.lock(
         attrs.evolve(requested, token="urn:2"), ALWAYS, empty))]  # fmt: skip
     outcomes = [await each for each in taking]
@@ -136,6 +138,8 @@ async def test_a_lock_of_one_front_holds_for_the_other(both: Both) -> None:
     for front in both.fronts:
         with pytest.raises(SplitdError, match="a lock on /c forbids it"):
             await front.make_collection("/c/d")
+        with pytest.raises(SplitdError, match="a lock on /c forbids it"):
+            await front.admit("/c/f", ALWAYS)
 
 
 @pytest_twisted.ensureDeferred
