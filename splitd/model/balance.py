@@ -8,6 +8,12 @@ from typing import NamedTuple
 
 import attrs
 
+GAIN = 0.05
+"""A round of moves has helped if the spread has shrunk by this share of the target."""
+
+MOST_IN_VAIN = 3
+"""How many rounds of moves in a row may not help."""
+
 _CLOSER = 0.8
 """The share of the target that is aimed at: parts stored meanwhile must not undo the result at once."""
 
@@ -153,3 +159,29 @@ class Balance:
             level = self._levels.get(node_id)
             if level is not None:
                 level.used += change
+
+
+class Course:
+    """The spread after each round of moves.
+
+    Clients that store and delete as much as is moved, or packs that wait for their compaction, can keep it from ever
+    reaching the target, while there is always something to move.
+
+    :param spread: the spread before the first round.
+    :param target: the spread to reach.
+    """
+
+    def __init__(self, spread: float, target: float) -> None:
+        self._best = spread
+        self._least = target * GAIN
+        self._in_vain = 0
+
+    @property
+    def is_vain(self) -> bool:
+        """Whether so many rounds in a row have not helped that no more are worth it."""
+        return self._in_vain >= MOST_IN_VAIN
+
+    def note(self, spread: float) -> None:
+        """Take note of the spread after a round in which something was moved."""
+        self._in_vain = self._in_vain + 1 if spread > self._best - self._least else 0
+        self._best = min(self._best, spread)

@@ -21,7 +21,7 @@ from splitd.errors import (
     SplitdError,
 )
 from splitd.interfaces.catalog import ICatalog
-from splitd.model.balance import Balance, Level, PartMove
+from splitd.model.balance import GAIN, MOST_IN_VAIN, Balance, Course, Level, PartMove
 from splitd.model.manifest import Manifest
 from splitd.nodes.registry import NodeRegistry
 from splitd.upkeep.pace import Pace
@@ -50,12 +50,6 @@ _LARGE = 4 * 1024 * 1024
 
 _COARSE = 2000
 """The first pass skips parts smaller than the surplus divided by this: a few large parts do for many small ones."""
-
-_GAIN = 0.05
-"""A round has helped if the spread has shrunk by this share of the target."""
-
-_MOST_IN_VAIN = 3
-"""A rebalance ends after this many rounds of moves in a row that have not helped."""
 
 _MOST_FAILED = 100
 """A rebalance ends after this many failed moves in a row."""
@@ -243,7 +237,7 @@ class Rebalance:
 
     async def _even_out(self, progress: Progress) -> None:
         chained, stuck_at = False, math.inf
-        best, in_vain = progress.spread, 0
+        course = Course(progress.spread, progress.target)
         while True:
             balance = self._balance(progress.target, chained=chained)
             moved, refused = progress.moved, self._count_refused()
@@ -258,19 +252,15 @@ class Rebalance:
                 progress.problem = ""
                 return
             if progress.moved > moved:
-                in_vain = in_vain + 1 if progress.spread > best - progress.target * _GAIN else 0
-            best = min(best, progress.spread)
-            if in_vain == _MOST_IN_VAIN:
-                # What clients store and delete meanwhile, or packs that wait for their compaction, would have it move
-                # parts for ever.
-                progress.problem = (
-                    progress.problem or f"the last {in_vain} rounds of moves have not made the spread less"
-                )
+                course.note(progress.spread)
+            if course.is_vain:
+                why = f"the last {MOST_IN_VAIN} rounds of moves have not made the spread less"
+                progress.problem = progress.problem or why
                 return
             is_stuck = (progress.moved, self._count_refused()) == (moved, refused)
             # Chained rounds are for parts that were refused, and only as long as they help: the spread that the nodes
             # report may never reach the target, for example if their volumes share one disk.
-            may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * _GAIN
+            may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * GAIN
             if is_stuck and (chained or not may_chain):
                 progress.problem = progress.problem or "no part can be moved that helps"
                 if refused and not progress.failed:

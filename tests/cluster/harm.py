@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storaged.system.interfaces import IFile
@@ -21,7 +21,6 @@ class HarmedFilesystem(PassingFilesystem):
     :ivar waiting: how many calls are blocked.
     :ivar room: bytes that may still be written before it is full; None for no limit.
     :ivar size: the capacity that it reports; None for the real size.
-    :ivar others: returns how many bytes of `size` other programs use, while this one uses so many.
     :ivar fails_sync: whether every sync of a file fails.
     :ivar unreadable: names of files of which the disk cannot read the bytes behind the first 64 KiB.
     """
@@ -34,7 +33,6 @@ class HarmedFilesystem(PassingFilesystem):
         self.syncs = 0
         self.room: int | None = None
         self.size: int | None = None
-        self.others: Callable[[int], int] = lambda _: 0
         self.fails_sync = False
         self.unreadable: set[str] = set()
         self._may_go = {call: threading.Event() for call in ("open", "read", "write")}
@@ -64,7 +62,7 @@ class HarmedFilesystem(PassingFilesystem):
     def volume(self, path: str) -> Volume:
         if self.size is not None:
             used = sum(size for file in Path(path).rglob("*") if (size := _size(file)))
-            return Volume(self.size, max(0, self.size - used - self.others(used)))
+            return Volume(self.size, max(0, self.size - used))
         volume = super().volume(path)
         return volume if self.room is None else Volume(volume.capacity, self.room)
 

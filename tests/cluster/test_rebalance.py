@@ -280,32 +280,6 @@ async def test_who_cannot_be_evened_out_for_now_is_told_to_try_again(make_cluste
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_ends_where_the_spread_does_not_shrink_however_much_is_moved(
-    make_cluster: Callable[..., Cluster],
-) -> None:
-    cluster = await grown(make_cluster)
-    fills = [node["fill"] for node in (await cluster.status())["nodes"]]
-    share = DISK * sum(fills) / len(fills)
-    taken = MIB // 2
-
-    def others(used: int) -> int:
-        """Take half a MiB when the node has its share, and give it back when parts have been moved away for that."""
-        nonlocal taken
-        if used < share - MIB // 4:
-            taken = 0
-        elif used > share - MIB // 8:
-            taken = MIB // 2
-        return taken
-
-    cluster.nodes[0].filesystem.others = others
-    await ask(cluster, "?target=0.001")
-    done = await ended(cluster)
-    assert (done["state"], done["moved"] > 0, done["failed"]) == ("done", True, 0)
-    assert done["problem"] == "the last 3 rounds of moves have not made the spread less"
-    await all_there(cluster)
-
-
-@pytest_twisted.ensureDeferred
 async def test_a_damaged_part_is_not_moved_and_all_else_is(make_cluster: Callable[..., Cluster]) -> None:
     cluster = await grown(make_cluster)
     damaged = next(iter(cluster.nodes[0].parts().values()))

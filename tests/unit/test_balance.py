@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitd.model.balance import Balance, Level, PartMove
+from splitd.model.balance import Balance, Course, Level, PartMove
 
 SIX = tuple(f"n{number}" for number in range(1, 7))
 
@@ -105,3 +105,23 @@ def test_moves_come_to_an_end_and_never_make_the_worst_worse(
             break
     assert moves <= 40 * 6 * count
     assert found.spread == pytest.approx(found.spread)
+
+
+@pytest.mark.parametrize(
+    ("spreads", "vain"),
+    [
+        ([0.05, 0.05, 0.05], False),
+        ([0.05, 0.06, 0.04, 0.06, 0.04], False),
+        ([0.05, 0.06, 0.0496, 0.05], True),
+        ([0.2, 0.1, 0.0996], True),
+        ([0.05, 0.04, 0.03, 0.02, 0.015, 0.012], False),
+    ],
+)
+def test_rounds_are_in_vain_when_three_in_a_row_have_not_brought_the_spread_down(
+    spreads: list[float], vain: bool
+) -> None:
+    course = Course(0.1, 0.01)
+    for spread in spreads:
+        assert not course.is_vain
+        course.note(spread)
+    assert course.is_vain is vain

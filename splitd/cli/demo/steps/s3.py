@@ -102,7 +102,7 @@ def _by_s3(scene: Scene, report: Report) -> None:
         ("a file comes from a form of a browser, whose policy anna signed: 204", content, 204),
         ("a larger one than the policy allows is refused: 400", bytes(_FORM_LIMIT + 1), 400),
     ):
-        headers, form = _form(access_key, secret_key, "from-a-form", sent)
+        headers, form = _form(access_key, secret_key, PRIVATE.strip("/"), "from-a-form", sent)
         report.equal(what, status, _ask(s3, "POST", PRIVATE, body=form, headers=headers)[0])
     report.equal("the key has the one that was allowed", (200, content), signed("GET", f"{PRIVATE}/from-a-form"))
     _in_parts(report, signed)
@@ -129,9 +129,9 @@ def _in_parts(report: Report, signed: Callable[..., tuple[int, bytes]]) -> None:
     report.check("and are one object", (status, content) == (200, b"".join(_PARTS)), "the bytes of both", f"{status}")
 
 
-def _form(access_key: str, secret_key: str, key: str, content: bytes) -> tuple[dict[str, str], bytes]:
-    """Return the headers and the body of a form of a browser.  Its policy allows one key and a few bytes, for a
-    minute.
+def _form(access_key: str, secret_key: str, bucket: str, key: str, content: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of a form of a browser.  Its policy allows one key of a bucket and a few bytes,
+    for a minute.
     """
     now = datetime.now(UTC)
     scope = Scope(f"{now:%Y%m%d}", _REGION, "s3")
@@ -141,7 +141,8 @@ def _form(access_key: str, secret_key: str, key: str, content: bytes) -> tuple[d
         "x-amz-credential": f"{access_key}/{scope}",
         "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}",
     }
-    conditions = [*({name: value} for name, value in fields.items()), ["content-length-range", 0, _FORM_LIMIT]]
+    named = ({name: value} for name, value in fields.items())
+    conditions = [{"bucket": bucket}, *named, ["content-length-range", 0, _FORM_LIMIT]]
     policy = {"expiration": f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}", "conditions": conditions}
     fields["policy"] = b64encode(json.dumps(policy).encode()).decode()
     fields["x-amz-signature"] = sign(signing_key(secret_key, scope), fields["policy"])
