@@ -310,7 +310,7 @@ class SegmentLife(Life):
         aborted = await self.begin("/other")
         await self.segment("/other", aborted, 5, LARGE)
         await self.segment("/other", aborted, 6, SMALL)
-        await self.ended(aborted, continued(self._cluster).abort("/other", aborted, "no longer wanted"))
+        await self.ended(aborted, lambda: continued(self._cluster).abort("/other", aborted, "no longer wanted"))
         await self.reaped()
         await self.complete("/file", second, {1: three})
         await self.reaped()
@@ -342,15 +342,15 @@ class SegmentLife(Life):
         ids = [(number, stored) for number, (stored, _) in chosen.items()]
         change = Begun(path, b"".join(data for _, data in chosen.values()))
         self._disk.note(change)
-        await self.ended(upload, continued(self._cluster).complete(path, upload, ids, ALWAYS))
+        await self.ended(upload, lambda: continued(self._cluster).complete(path, upload, ids, ALWAYS))
         self._disk.note(Ended(change, True))
 
-    async def ended(self, upload: str, ending: Deferred[Any]) -> None:
-        """Wait for the end of an upload, which has no segments any more."""
+    async def ended(self, upload: str, end: Callable[[], Deferred[Any]]) -> None:
+        """End an upload, which has no segments any more afterwards."""
         changes = [Begun(f"{SEGMENT}{upload} {number}", None) for number in set(self._numbers[upload])]
         for change in changes:
             self._disk.note(change)
-        await ending
+        await end()
         for change in changes:
             self._disk.note(Ended(change, True))
 
