@@ -41,11 +41,9 @@ class VersionCache:
 
     def get(self, upload: str) -> bytes | None:
         """Return the bytes of a version, or None if they are not kept."""
-        data: bytes | None = self._files.get(upload)
+        data = self.find(upload)
         if data is None:
             self.misses += 1
-        else:
-            self.hits += 1
         return data
 
     def find(self, upload: str) -> bytes | None:

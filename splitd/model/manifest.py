@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as SetOf
+
 import msgspec
 
 from splitd.model.media import Media
@@ -85,6 +87,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     def spare(self) -> int:
         """How many more parts may be lost before the file cannot be read; negative if it cannot be read now."""
         return len(self.nodes) - len(self.missing) - self.data
+
+    def spare_without(self, away: SetOf[str]) -> int:
+        """Return how many parts may be lost if those on some nodes do not count; see `spare`."""
+        return self.spare - sum(node in away for node in self.nodes)
 
     def part(self, index: int) -> PartId:
         """Return the id of one of its parts."""

@@ -10,7 +10,8 @@ from splitd.model.conditions import ALWAYS, Condition, parse_entity_tags, parse_
 from splitd.model.if_header import IfHeader, parse_if
 from storaged.http import IRequest
 
-_NAMES = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since", b"if-modified-since", b"if"})
+CONDITIONS = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since", b"if-modified-since", b"if"})
+"""The headers that `parse_condition` reads, in lower case."""
 
 
 def parse_condition(request: IRequest, target: Target) -> Condition:
@@ -22,7 +23,7 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
 
     :raise Refused: `If-Match` or `If` is not well formed.
     """
-    if not request.has_any_header(_NAMES):  # as nearly always
+    if not request.has_any_header(CONDITIONS):  # as nearly always
         return Condition(collections=(target.path,)) if target.slash else ALWAYS
     none_match = request.header_values("If-None-Match")
     return Condition(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from splitd.errors import NotAFile, NotFound, PreconditionFailed
 from splitd.frontends.http.answers import Refused, describe
-from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.conditions import CONDITIONS, parse_condition
 from splitd.frontends.http.content import describe_content, send_content
 from splitd.frontends.http.media import describe_caching
 from splitd.frontends.http.targets import Target
@@ -19,10 +19,7 @@ from storaged.system.ranges import Span, Unsatisfiable, format_unsatisfied_range
 _MOST_RANGES = 32
 """A request for more ranges gets the whole file (RFC 9110 section 14.2)."""
 
-
-DECIDING = frozenset(
-    {b"if", b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"range"}
-)
+DECIDING = CONDITIONS | {b"if-range", b"range"}
 """The headers that decide what the answer to a GET is, in lower case.  Without them it is the whole file."""
 
 

@@ -264,7 +264,7 @@ class Healer:
                     return ""  # and so are all that follow
                 if not self._crew.may_begin(version):
                     continue
-                can_spare = _spare_without(version, unread) >= 0
+                can_spare = version.spare_without(unread) >= 0
                 begun = self._crew.rebuild(version, version.missing, unread if can_spare else set())
                 stuck += not await self._is_possible(version, begun)
             if not page.cursor or stuck >= _MOST_STUCK:
@@ -300,7 +300,7 @@ class Healer:
                     if node not in leaving:
                         return  # it has come back, or shall stay
                     away = {name for name, why in leaving.items() if why == AWAY}
-                    if self._crew.may_begin(version) and _spare_without(version, away) <= spare:
+                    if self._crew.may_begin(version) and version.spare_without(away) <= spare:
                         stuck += not await self._empty_of(node, version, away)
                 if self._again:
                     self._again = False
@@ -328,7 +328,7 @@ class Healer:
         index = version.nodes.index(node)
         if node not in away:
             return await self._is_possible(version, self._crew.move(version, index))
-        if _spare_without(version, away) < 0:
+        if version.spare_without(away) < 0:
             return True
         return await self._is_possible(version, self._crew.rebuild(version, [index], away))
 
@@ -394,8 +394,3 @@ class _Counted:
     at: float
     parts: int
     size: int
-
-
-def _spare_without(version: Manifest, away: set[str]) -> int:
-    """Return how many parts a version can spare if those on some nodes do not count."""
-    return version.spare - sum(node in away for node in version.nodes)
