@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as SetOf
 from typing import Any
 
 import attrs
@@ -146,6 +147,7 @@ class Rebalance:
         self._pace = Pace(None, clock)
         self._failed_in_a_row = 0
         self._refused: dict[str, set[tuple[int, str]]] = {}  # by upload, as `Balance.choose` takes them
+        self._failing: set[str] = set()  # nodes that failed, left out as long as other moves help
         self._stopping = False
         self.moved_parts = 0
         self.moved_bytes = 0
@@ -202,7 +204,7 @@ class Rebalance:
             raise RebalanceUnderWay("another rebalance has not ended yet")
 
     def _ended(self, result: Failure | None, progress: Progress) -> None:
-        self._running, self._stopping, self._refused = None, False, {}
+        self._running, self._stopping, self._refused, self._failing = None, False, {}, set()
         progress.ended_ms = self._wall.now_ms()
         if isinstance(result, Failure):
             if result.check(CancelledError):
@@ -239,7 +241,8 @@ class Rebalance:
         chained, stuck_at = False, math.inf
         course = Course(progress.spread, progress.target)
         while True:
-            balance = self._balance(progress.target, chained=chained)
+            left_out = frozenset(self._failing)
+            balance = self._balance(progress.target, chained=chained, without=left_out)
             moved, refused = progress.moved, self._count_refused()
             await self._round(balance, progress)
             # The spread is known only when the old copies are deleted; a reader may keep one for longer.
@@ -258,6 +261,9 @@ class Rebalance:
                 progress.problem = progress.problem or why
                 return
             is_stuck = (progress.moved, self._count_refused()) == (moved, refused)
+            if is_stuck and left_out:
+                self._failing.clear()
+                continue
             # Chained rounds are for parts that were refused, and only as long as they help: the spread that the nodes
             # report may never reach the target, for example if their volumes share one disk.
             may_chain = refused > 0 and progress.spread <= stuck_at - progress.target * GAIN
@@ -280,15 +286,12 @@ class Rebalance:
             raise NotEnoughNodes(f"two nodes that take parts are needed: {told}")
         return balance
 
-    def _balance(self, target: float, *, chained: bool = False) -> Balance:
-        return Balance(
-            [
-                Level(node.entry.id, node.entry.zone, *node.weighted_size, takes_parts=node.takes_parts)
-                for node in self._registry.nodes()
-            ],
-            target,
-            chained=chained,
-        )
+    def _balance(self, target: float, *, chained: bool = False, without: SetOf[str] = frozenset()) -> Balance:
+        levels = []
+        for node in self._registry.nodes():
+            takes_parts = node.takes_parts and node.entry.id not in without
+            levels.append(Level(node.entry.id, node.entry.zone, *node.weighted_size, takes_parts=takes_parts))
+        return Balance(levels, target, chained=chained)
 
     async def _round(self, balance: Balance, progress: Progress) -> None:
         """Go through all files once, and make the moves that help."""
@@ -337,6 +340,15 @@ class Rebalance:
             balance.leave_out(move.target)
         return source.health.usable and target.takes_parts and target.room >= move.size
 
+    def _note_failing(self, move: PartMove) -> None:
+        """Note the nodes of a failed move that cannot be used now.
+
+        A node that answers and fails all the same looks well again soon: each round would wait for it anew.
+        """
+        for node in self._registry.nodes():
+            if node.entry.id in {move.source, move.target} and not node.health.usable:
+                self._failing.add(node.entry.id)
+
     async def _move(self, path: str, manifest: Manifest, move: PartMove, balance: Balance, progress: Progress) -> None:
         try:
             await self._mover.move(manifest, move.part, move.target, self._pace)
@@ -351,6 +363,7 @@ class Rebalance:
                 return  # the file has changed, or the node does not take the part yet: nothing is wrong
             if not isinstance(problem, StoragedError | SplitdError):
                 self._log.failure("moving a part")
+            self._note_failing(move)
             progress.failed += 1
             what = f"part {move.part} of {path} from {move.source} to {move.target}"
             progress.problem = f"{what}: {reason_of(problem)}"
