@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Measures a catalog in PostgreSQL with few files and with many: look-ups, changes, pages and moves.
+"""Measures catalogs in PostgreSQL with few files and with many, by turns: look-ups, changes, pages and moves.
 
-    bench/database.py --catalog postgresql://splitd@localhost/bench --files 10000000
+    bench/database.py --catalog postgresql://splitd@localhost/few postgresql://splitd@localhost/many --files 10000000
 
 The files are made by the database itself, as splitd would have made them: 1,000 in each collection, 1,000 collections
 in a tree, one file a millisecond, with ids of uploads that say so (`splitd.model.uploads`).  They have no parts on any
 node.  Look-ups are of files that nobody has looked up before: in as many collections as there are at first, because
-those that come together share the way to one collection, and in any.  The database must be empty; it is left as it is.
+those that come together share the way to one collection, and in any.  The databases must be empty; they are left as
+they are.  The figures are medians of the rounds; the times, of the quickest of nine in each.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import os
 import random
 import resource
+import statistics
 from collections.abc import Awaitable, Callable
 from time import monotonic, time_ns
 from typing import Any
@@ -35,6 +37,8 @@ from storaged.system.clocks import WallClock
 
 _NODES = tuple(f"n{number}" for number in range(1, 7))
 _IN_ONE, _FOLDERS = 1000, 1000
+_LOOKS = 1000
+"""Look-ups of a kind in a round."""
 _FIRST = 10**12
 """The id of the first collection; the sequence does not get so far."""
 _BEGAN_MS = 1_700_000_000_000
@@ -153,53 +157,64 @@ def memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def measure(catalog: StoredCatalog, trees: int, files: int, few: int) -> list[float]:
-    """Measure a catalog of trees."""
-    measured = Measured(catalog, trees, files, few)
+async def measure(measured: Measured, catalog: StoredCatalog) -> list[float]:
+    """Measure a catalog once."""
     figures = []
     for look in (measured.get_near, measured.get_far):
         catalog.kept.tell(News(None))  # what was looked up before is looked up again
-        await many(look, few // 5, 64)
-        figures.append((await many(look, few // 5 * 3, 64))[0])
-    await many(measured.put, 500, 64)
-    figures.append((await many(measured.put, 1920, 64))[0])
-    figures += [(await many(measured.page, 31, 1))[1], (await many(measured.move, 31, 1))[1] / 2]
-    return [*figures, memory_mib()]
+        figures.append((await many(look, _LOOKS, 64))[0])
+    figures.append((await many(measured.put, 512, 64))[0])
+    return [*figures, (await many(measured.page, 9, 1))[1], (await many(measured.move, 9, 1))[1] / 2]
 
 
 async def main(reactor: Any) -> None:
-    """Measure with few files and with many, and print both."""
+    """Measure few files and many by turns, and print both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--catalog", required=True, help="the address of an empty database or schema")
-    parser.add_argument("--files", type=int, default=10_000_000, help="how many files there are at last [%(default)s]")
-    parser.add_argument("--few", type=int, default=10_000, help="how many files there are at first [%(default)s]")
+    parser.add_argument("--catalog", nargs=2, required=True, help="the addresses of two empty databases or schemas")
+    parser.add_argument(
+        "--files", type=int, default=10_000_000, help="how many files the second one gets [%(default)s]"
+    )
+    parser.add_argument("--few", type=int, default=10_000, help="how many files the first one gets [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=7, help="[%(default)s]")
     parser.add_argument("--json", help="where to write the figures")
     given = parser.parse_args()
-    catalog = StoredCatalog(connector(given.catalog), reactor, WallClock(), reactor, front="bench")
-    await catalog.start()
-    load(given.catalog, 0, given.few)
-    with psycopg.connect(given.catalog, autocommit=True) as connection:
-        connection.execute("ANALYZE")
-        few = await measure(catalog, 1, given.few, given.few)
-        await catalog.delete("/t0", ALWAYS)
-        await catalog.doomed_parts.doomed_nodes()
-        in_one = _IN_ONE * _FOLDERS
-        trees, began = -(-given.files // in_one), monotonic()
-        for tree in range(trees):
-            load(given.catalog, tree, in_one)
-            say(f"{(tree + 1) * in_one:,} files after {monotonic() - began:.0f} s")
-        connection.execute("VACUUM (ANALYZE)")
-        size = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname IN ('entry', 'version')"
-        bytes_each = float(connection.execute(size).fetchone()[0]) / (trees * in_one)  # type: ignore[index]
-    large = await measure(catalog, trees, in_one, given.few)
-    await catalog.close()
+    in_one = _IN_ONE * _FOLDERS
+    trees, looked = -(-given.files // in_one), _LOOKS * (given.rounds + 1)
+    if given.few % _IN_ONE or given.few < looked:
+        parser.error(f"--few must be a multiple of {_IN_ONE}, and {looked} at least")
+    catalogs, began = [], monotonic()
+    for url, sizes in zip(given.catalog, ([given.few], [in_one] * trees), strict=True):
+        catalog = StoredCatalog(connector(url), reactor, WallClock(), reactor, front="bench")
+        await catalog.start()
+        for tree, size in enumerate(sizes):
+            load(url, tree, size)
+            say(f"{tree * in_one + size:,} files after {monotonic() - began:.0f} s")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            size_of = "SELECT sum(pg_total_relation_size(c)) FROM unnest(ARRAY['entry', 'version']::regclass[]) AS c"
+            bytes_each = float(connection.execute(size_of).fetchone()[0]) / sum(sizes)  # type: ignore[index]
+        catalogs.append((Measured(catalog, len(sizes), sizes[0], given.few), catalog))
+    figures: list[list[list[float]]] = [[], []]
+    memory = []
+    for each in catalogs:  # what is measured first is not counted
+        await measure(*each)
+        memory.append(memory_mib())
+    for number in range(given.rounds):
+        for side in (0, 1) if number % 2 else (1, 0):
+            figures[side].append(await measure(*catalogs[side]))
+        say(f"round {number + 1} of {given.rounds}")
+    for _, catalog in catalogs:
+        await catalog.close()
+    few, large = (
+        [*map(statistics.median, zip(*each, strict=True)), mib] for each, mib in zip(figures, memory, strict=True)
+    )
     names = [
         "look-up near others, CPU us",
         "look-up, CPU us",
         "put, CPU us",
         "page of 1,000, ms",
         "MOVE of a tree, ms",
-        "peak memory, MiB",
+        "most memory so far, MiB",
     ]
     rows = [[name, one, two, two / one] for name, one, two in zip(names, few, large, strict=True)]
     print(table(["", f"{given.few:,} files", f"{trees * in_one:,} files", "ratio"], rows))

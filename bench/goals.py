@@ -62,10 +62,10 @@ class Goal:
         return value <= self.bound if self.most else value >= self.bound
 
 
-def _small(method: str, clients: int, bound: float, note: str = "") -> Goal:
+def _small(method: str, clients: int, bound: float, note: str = "", *, syncs: bool = False) -> Goal:
     what = f"{method} 4 KiB, {clients} at once"
-    text = f"{method} 4 KiB, {clients} clients{note}, of SeaweedFS"
-    return Goal(text, what + note, "files_per_s", bound, "seaweedfs", what)
+    text = f"{method} 4 KiB, {clients} clients{note}, of SeaweedFS{' that syncs' if syncs else ''}"
+    return Goal(text, what + note, "files_per_s", bound, "seaweedfs-fsync" if syncs else "seaweedfs", what)
 
 
 GOALS = [
@@ -76,6 +76,8 @@ GOALS = [
     Goal("GET 1 GiB, of two-hop nginx", "GET 1024 MiB", "mb_per_s", 0.6, "nginx"),
     _small("PUT", 16, 0.9),
     _small("PUT", 64, 1.2),
+    _small("PUT", 16, 1, syncs=True),
+    _small("PUT", 64, 1, syncs=True),
     _small("GET", 16, 2),
     _small("GET", 64, 2),
     _small("GET", 64, 0.8, ", not kept"),

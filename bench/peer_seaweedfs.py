@@ -1,4 +1,6 @@
-"""SeaweedFS (Go): a filer that cuts files into chunks of 4 MiB, over 6 volume servers.  No copies, no sync."""
+"""SeaweedFS (Go): a filer that cuts files into chunks of 4 MiB, over 6 volume servers.  No copies; no sync, or one of
+each chunk.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,14 @@ class SeaweedFS:
     :param port: the filer's port, followed by those of the master and the volume servers; each of them also uses the
         port 10,000 above its own.
     :param programs: the folder in which `missing_weed` looked for `weed`.
+    :param syncs: whether the volume servers sync a chunk before they answer (the names in the filer are not synced).
     """
 
-    def __init__(self, folder: Path, port: int, programs: Path) -> None:
+    def __init__(self, folder: Path, port: int, programs: Path, *, syncs: bool = False) -> None:
         self._folder = folder
         self._port = port
         self._program = _weed(programs)
+        self._syncs = syncs
         self._children = Children(folder)
         self.url = f"http://{HOST}:{port}/bench"
 
@@ -63,7 +67,18 @@ class SeaweedFS:
                     raise RuntimeError(f"the filer does not get ready: {problem}; it says: {output}") from problem
                 time.sleep(0.3)
             else:
-                return
+                break
+        if self._syncs:
+            self._shell("fs.configure -locationPrefix=/ -fsync=true -apply")
+
+    def _shell(self, command: str) -> None:
+        shell = [self._program, "shell", f"-master={HOST}:{self._port + 1}", f"-filer={HOST}:{self._port}"]
+        env = os.environ | {"HOME": str(self._folder)}
+        done = subprocess.run(
+            shell, input=f"{command}\n", env=env, capture_output=True, text=True, check=True, timeout=60
+        )
+        if '"fsync": true' not in done.stdout.replace('"fsync":true', '"fsync": true'):
+            raise RuntimeError(f"{command}: {done.stdout} {done.stderr}")
 
     def _weed(self, kind: str, port: int, *options: str, mdir: str) -> None:
         name = f"{kind}-{port}"

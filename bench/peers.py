@@ -6,8 +6,9 @@
     bench/peers.py --only s3 --keys 0
     bench/peers.py --only files --peers splitd,nginx,seaweedfs --json peers.json
 
-Peers: splitd; nginx (in front of nginx); seaweedfs; rclone.  Rows "not kept" are of a front of splitd that keeps no
-small files in memory; the peers' figures beside them are those of their usual GETs.
+Peers: splitd; nginx (in front of nginx); seaweedfs; seaweedfs-fsync, whose volume servers sync what they store before
+it is answered; rclone.  Rows "not kept" are of a front of splitd that keeps no small files in memory; the peers'
+figures beside them are those of their usual GETs.
 
 By S3, splitd is measured beside seaweedfs: single and multipart objects, small ones, and once, in the first round,
 lists of a bucket with 100,000 keys (a million with `--keys 1000000`, which takes ten minutes more).  Rows "without MD5"
@@ -79,6 +80,9 @@ PEERS = {
     OURS: Peer(lambda folder, port, _: Cluster(folder, port), 18500, lambda _: ""),
     "nginx": Peer(lambda folder, port, _: Nginx(folder, port), 18560, missing_nginx),
     "seaweedfs": Peer(SeaweedFS, 18580, missing_weed),
+    "seaweedfs-fsync": Peer(
+        lambda folder, port, programs: SeaweedFS(folder, port, programs, syncs=True), 18620, missing_weed
+    ),
     "rclone": Peer(lambda folder, port, _: Rclone(folder, port), 18600, missing_rclone),
 }
 BY_S3 = (OURS, "seaweedfs")

@@ -5,9 +5,12 @@
     bench/workers.py --rounds 9 --json workers.json
     bench/workers.py --catalog postgresql://splitd@localhost/one postgresql://splitd@localhost/two
 
-The rates of a machine whose cores the load, the nodes and the front share say little about workers: with two cores, the
-client alone takes one.  The CPU time of each process for a request tells what they would do with a core for each: the
+The rates of a machine whose cores the load, the nodes and the front share say little about workers: of two cores, the
+client takes a part.  The CPU time of each process for a request tells what they would do with a core for each: the
 rate of the process that is busiest.  That is the column `by CPU`.  The last table continues it to more workers.
+
+With wrk (apt install wrk), small files are also read by a client that needs next to no CPU, as if it had a machine of
+its own.
 """
 
 from __future__ import annotations
@@ -15,16 +18,20 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
+import shutil
 import statistics
+import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from time import perf_counter
 from urllib.request import urlopen
 
 import attrs
 from body import MIB, Body
-from load import Client, Exchange
+from load import Client, Exchange, Failed
 from processes import Processes
 from report import end_well, say, table, write_json
 from service import Cluster, running, scratch
@@ -33,6 +40,20 @@ _SIZE = 4096
 _HOT = 500
 _LARGE = 64 * MIB
 _MODEL = (1, 2, 4, 8, 16)
+_WRK_S = 2
+
+_SCRIPT = f"""
+local number = 0
+function request()
+    number = (number + 1) % {_HOT}
+    return wrk.format("GET", "/hot" .. number)
+end
+function done(summary, latency, requests)
+    local errors = summary.errors
+    local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+    print("told " .. summary.requests .. " " .. failed)
+end
+"""
 
 
 @attrs.frozen
@@ -40,13 +61,14 @@ class Load:
     """What is measured.
 
     :param clients: how many connections make requests.
-    :param units: in how many units the cost is told: requests, or MiB.
+    :param units: in how many units the cost is told: requests, or MiB; not used with wrk, which counts its requests.
+    :param exchanges: returns the requests; None to have wrk make them.
     """
 
     name: str
     clients: int
     units: int
-    exchanges: Callable[[], list[Exchange]]
+    exchanges: Callable[[], list[Exchange]] | None
 
 
 @attrs.frozen
@@ -74,6 +96,7 @@ class Side:
     """A cluster with some number of workers."""
 
     def __init__(self, cluster: Cluster, body: Body, port: int) -> None:
+        self.url = cluster.url
         self.client = Client(cluster.url, body)
         self._told = cluster.processes()
         head = self._told.pids[self._told.front]
@@ -93,13 +116,30 @@ class Side:
 
     def measure(self, load: Load) -> Measured:
         """Measure a load."""
-        exchanges = load.exchanges()
+        units, exchanges = load.units, load.exchanges and load.exchanges()
         before, nodes, began = self.processes.cpu_s(), self._nodes(), perf_counter()
-        self.client.run(load.clients, iter(exchanges))
+        if exchanges is None:
+            units = self._run_wrk(load.clients)
+        else:
+            self.client.run(load.clients, iter(exchanges))
         wall, after = perf_counter() - began, self.processes.cpu_s()
-        used = {name: (after[name] - before[name]) / load.units for name in after}
+        used = {name: (after[name] - before[name]) / units for name in after}
         catalog = used.pop("catalog", 0.0)
-        return Measured(wall / load.units, list(used.values()), catalog, (self._nodes() - nodes) / load.units)
+        return Measured(wall / units, list(used.values()), catalog, (self._nodes() - nodes) / units)
+
+    def _run_wrk(self, clients: int) -> int:
+        """Read small files for some seconds; return how many were read."""
+        with NamedTemporaryFile("w", suffix=".lua") as script:
+            script.write(_SCRIPT)
+            script.flush()
+            command = ["wrk", "--threads=1", f"--connections={clients}", f"--duration={_WRK_S}s"]
+            run = subprocess.run(
+                [*command, f"--script={script.name}", self.url], check=True, capture_output=True, text=True
+            )
+        told = re.search(r"^told (\d+) (\d+)$", run.stdout, re.MULTILINE)
+        if told is None or told[2] != "0":
+            raise Failed(f"wrk: {run.stdout}")
+        return int(told[1])
 
     def _nodes(self) -> float:
         return sum(cpu for name, cpu in self._told.cpu_s().items() if name != self._told.front)
@@ -127,8 +167,10 @@ def _loads(requests: int) -> list[Load]:
     def puts(count: int) -> Callable[[], list[Exchange]]:
         return lambda: [Exchange("PUT", f"/new{next(numbers)}", _SIZE) for _ in range(count)]
 
+    wrk = [Load("the same, by wrk", 64, 0, None)] if shutil.which("wrk") else []
     return [
         Load("GET of a kept file of 4 KiB, 64 clients", 64, requests, gets(requests)),
+        *wrk,
         Load("GET of a kept file of 4 KiB, 1 client", 1, requests // 4, gets(requests // 4)),
         Load("PUT of 4 KiB, 64 clients", 64, requests // 4, puts(requests // 4)),
         Load("four GETs of 64 MiB, per MiB", 4, 4 * _LARGE // MIB, lambda: [Exchange("GET", p, _LARGE) for p in large]),
