@@ -76,7 +76,9 @@ class HeadReader:
             self._keep(whole, start)
             return None
         head = read_head(bytes(whole[start:end]), self._limit, self._before)
-        self._before = head if end - start <= _MOST_KEPT and _may_be_kept(head) else None
+        before = self._before
+        if before is None or head.block != before.block:
+            self._before = _kept(head.without_login()) if end - start <= _MOST_KEPT else None
         rest = bytes(whole[end + 4 :])
         self.forget()
         self._empty_lines = 0
@@ -110,5 +112,5 @@ class HeadReader:
         self._is_first_line_read = False
 
 
-def _may_be_kept(head: Head) -> bool:
-    return len(head.headers) <= _MOST_HEADERS_KEPT and not any(map(head.headers.get, _SECRETS))
+def _kept(head: Head) -> Head | None:
+    return head if len(head.headers) <= _MOST_HEADERS_KEPT and not any(map(head.headers.get, _SECRETS)) else None

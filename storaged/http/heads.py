@@ -37,6 +37,8 @@ _BARE_FEED = re.compile(rb"(?<!\r)\n")
 _MOST_DIGITS = 18
 """The most digits of a length, which must fit into the 64 bits that other programs use."""
 
+_LOGIN, _LOGIN_LINE = b"authorization", b"Authorization:"
+
 _NEEDS_LENGTH = frozenset({b"PATCH", b"POST", b"PUT"})
 """Methods whose requests need a length in HTTP/1.0, which has no chunks: without a length a body has no known end."""
 
@@ -74,7 +76,8 @@ class Head:
     :param version: b"HTTP/1.1" or b"HTTP/1.0".
     :param headers: the values of each header, in order, by the header's name in lower case.
     :param length: the bytes of the body; None for a body in chunks.
-    :param block: the lines of the headers, as they were sent.
+    :param block: the lines of the headers, as they were sent, but for the first one with a login: it is a secret, and
+        with S3 it differs in each request.
     """
 
     method: bytes
@@ -94,14 +97,21 @@ class Head:
             option.strip() == b"close" for value in values for option in value.lower().split(b",")
         )
 
+    def without_login(self) -> Head:
+        """Return the head of the same request without its login, if it has one line of that."""
+        if _LOGIN not in self.headers or _LOGIN in self.block.lower():
+            return self
+        headers = {name: values for name, values in self.headers.items() if name != _LOGIN}
+        return attrs.evolve(self, headers=headers)
+
 
 def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
     """Read a whole head.
 
     :param data: its bytes, without the empty line and the CRLF before that.
     :param limit: the most bytes that it may have, line ends not counted.
-    :param before: the head of another request.  If its headers are the same, as most clients send them again and
-        again, they are not read again.
+    :param before: the head of another request, `without_login`.  If its headers are the same, as most clients send them
+        again and again, they are not read again.
     :raise Refused: it is malformed or too large.
     """
     first, _, block = data.partition(b"\r\n")
@@ -112,24 +122,42 @@ def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
     grown = len(method) + len(uri) + len("  HTTP/1.1") - len(first)  # by encoding the target
     if len(data) + grown - 2 * count > limit:
         raise refuse_size(limit)
+    login, shared = _split_login(block)
     # In HTTP/1.0 it depends on the method, too, which headers are good.
-    if before is not None and block == before.block and version == before.version == b"HTTP/1.1":
-        return Head(method, uri, version, before.headers, before.length, block)
+    if before is not None and shared == before.block and version == before.version == b"HTTP/1.1":
+        if not login:
+            return Head(method, uri, version, before.headers, before.length, shared)
+        if _LOGIN not in before.headers and _HEADERS.fullmatch(login):
+            headers = {**before.headers, _LOGIN: [_value_of(login[:-2].partition(b":")[2])]}
+            return Head(method, uri, version, headers, before.length, shared)
     if count > MOST_HEADERS:
         raise Refused(431, f"a request should have at most {MOST_HEADERS} headers")
     if not _HEADERS.fullmatch(block):
         raise Refused(400, _fault_of_lines(block))
-    headers: dict[bytes, list[bytes]] = {}
+    headers = {}
     for line in block[:-2].split(b"\r\n") if block else ():
         name, _, value = line.partition(b":")
         name = name.lower()
         if name in headers:
-            headers[name].append(value.strip(b" \t"))
+            headers[name].append(_value_of(value))
         else:
-            headers[name] = [value.strip(b" \t")]
-    head = Head(method, uri, version, headers, _length(headers, version), block)
+            headers[name] = [_value_of(value)]
+    head = Head(method, uri, version, headers, _length(headers, version), shared)
     _refuse_bad_headers(head)
     return head
+
+
+def _split_login(block: bytes) -> tuple[bytes, bytes]:
+    """Return the first line of a login in headers, spelled as nearly all clients do, and the other lines."""
+    start = block.find(_LOGIN_LINE)
+    if start < 0 or block[max(0, start - 2) : start] not in {b"", b"\r\n"}:
+        return b"", block
+    end = block.index(b"\r\n", start) + 2
+    return block[start:end], block[:start] + block[end:]
+
+
+def _value_of(rest: bytes) -> bytes:
+    return rest.strip(b" \t")
 
 
 def refuse_size(limit: int) -> Refused:
