@@ -41,7 +41,12 @@ def told(answer: Answer) -> tuple[int, bytes, dict[bytes, list[bytes]]]:
     [
         {},
         {"Content_Type": "text/x", "Cache_Control": "no-cache", "Content_Encoding": "compress", "Expires": "0"},
-        {"x_amz_meta_colour": "blue", "x_amz_tagging": "a=b&c=d", "x_amz_checksum_algorithm": "SHA256"},
+        {
+            "x_amz_meta_colour": "blue",
+            "x_amz_meta_empty": "",
+            "x_amz_tagging": "a=b&c=d",
+            "x_amz_checksum_algorithm": "SHA256",
+        },
     ],
 )
 @pytest_twisted.ensureDeferred

@@ -14,7 +14,7 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.payload.checksums import PREFIX, parse_kept
 from splitd.model.manifest import Manifest
 from splitd.model.media import NO_MEDIA, Media
-from storaged.http import IRequest
+from storaged.http import IRequest, encode_header
 
 META = "x-amz-meta-"
 MOST_METADATA = 2048
@@ -224,20 +224,47 @@ def describe_freshness(request: IRequest, media: Media) -> None:
 
 def describe_object(request: IRequest, manifest: Manifest) -> None:
     """Set the headers that came with an object."""
-    media = manifest.media
-    request.setHeader("Content-Type", encode_opaque(media.type or "binary/octet-stream"))
-    for name, value in (
+    for name, value in _headers_of(manifest.media):
+        request.setHeader(name, value)
+
+
+def lines_of_whole(manifest: Manifest) -> bytes:
+    """Return the headers of an answer with all bytes of an object, encoded, for a request that asks for no more."""
+    said = manifest.said
+    # Hardly two objects have the same ETag or checksum, so the lines of those that are alike but for these are kept.
+    if isinstance(said, str):
+        lines = _lines_of(Media(said))
+    elif said.metadata:
+        lines = _join(said)
+    else:
+        freshness = said.cache_control, said.expires
+        lines = _lines_of(Media(said.type, said.encoding, said.language, said.disposition, *freshness, tags=said.tags))
+    own = etag_of(manifest).encode(), format_time(manifest.created_ms).encode("ascii"), manifest.size, lines
+    return b"ETag: %b\r\nLast-Modified: %b\r\nContent-Length: %d\r\nAccept-Ranges: bytes\r\n%b" % own
+
+
+@lru_cache(256)
+def _lines_of(media: Media) -> bytes:
+    return _join(media)
+
+
+def _join(media: Media) -> bytes:
+    return b"".join(encode_header(name, value) for name, value in _headers_of(media))
+
+
+def _headers_of(media: Media) -> list[tuple[str, bytes]]:
+    """Return (name, value) of the headers that come with an object, but for those that say which version it is."""
+    optional = (
         ("Content-Encoding", media.encoding),
         ("Content-Language", media.language),
         ("Content-Disposition", media.disposition),
-    ):
-        if value:
-            request.setHeader(name, encode_opaque(value))
-    describe_freshness(request, media)
-    for name, value in media.metadata:
-        request.setHeader(META + name, encode_opaque(value))
-    if media.tags:
-        request.setHeader("x-amz-tagging-count", str(len(media.tags)))
+        ("Cache-Control", media.cache_control),
+        ("Expires", media.expires),
+    )
+    metadata = [(META + name, value) for name, value in media.metadata]
+    tagging = [("x-amz-tagging-count", str(len(media.tags)))] if media.tags else []
+    said = [("Content-Type", media.type or "binary/octet-stream"), *(each for each in optional if each[1])]
+    return [(name, encode_opaque(value)) for name, value in (*said, *metadata, *tagging)]
 
 
 def describe_checksum(request: IRequest, manifest: Manifest) -> None:

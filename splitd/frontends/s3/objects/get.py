@@ -16,6 +16,7 @@ from splitd.frontends.s3.headers import (
     describe_version,
     etag_of,
     has_control,
+    lines_of_whole,
 )
 from splitd.frontends.s3.payload.checksums import parse_kept, parse_parts
 from splitd.model.manifest import Manifest
@@ -95,7 +96,7 @@ async def get_object(request: S3Request) -> None:
 
 def send_kept(request: S3Request, manifest: Manifest, data: bytes) -> None:
     """Send a small object that is in memory, if nothing in the request decides about the answer; see `DECIDING`."""
-    _describe(request, manifest, None)
+    request.http.describe(lines_of_whole(manifest))
     request.http.write(data)
     request.http.finish()
 
