@@ -16,6 +16,7 @@ from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.query import Query
 from splitd.frontends.s3.signing import version2
+from splitd.frontends.s3.signing.alike import Alike, AlikeRequests
 from splitd.frontends.s3.signing.canonical import (
     ChunkSigner,
     canonical_path,
@@ -41,6 +42,7 @@ SKEW_S = 15 * 60
 """How far the clock of a client may be off."""
 
 SERVICE = "s3"
+_DIGEST = 64
 UNSIGNED = "UNSIGNED-PAYLOAD"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_AND_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -81,6 +83,7 @@ class Authenticator:
         self._keys = keys
         self._region = region
         self._wall = wall
+        self._alike = AlikeRequests()
 
     @property
     def generation(self) -> object:
@@ -99,6 +102,9 @@ class Authenticator:
         :raise S3Error: the signature is not good, or not good any more; `code` says why.
         :raise NotLooked: the catalog must be asked for the key.
         """
+        proven = None if query else self._prove_alike(request, raw_path)
+        if proven is not None:
+            return proven
         headers = request.header_values("Authorization")
         if SIGNATURE in query or "X-Amz-Algorithm" in query:
             if headers:
@@ -111,6 +117,20 @@ class Authenticator:
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise S3Error("InvalidArgument", "the Authorization header came more than once")
         return self._prove_header(request, raw_path, query, parse_authorization(headers[0]))
+
+    def _prove_alike(self, request: IRequest, raw_path: bytes) -> Proof | None:
+        """Return who sends a request that is like one that was proven before; None if that must be found out."""
+        found = self._alike.find(request)
+        if found is None:
+            return None
+        alike, signature = found
+        if abs(self._wall.now_ms() / 1000 - _seconds(alike.time)) > SKEW_S:
+            return None
+        if self._keys.find(alike.access_key) != alike.key:
+            return None
+        if not alike.is_signed(_method(request), canonical_path(raw_path), signature):
+            return None
+        return Proof(alike.key.principal, alike.payload)
 
     def _prove_header(self, request: IRequest, raw_path: bytes, query: Query, claim: Claim) -> Proof:
         time = _signed_time(request)
@@ -155,7 +175,7 @@ class Authenticator:
             if name.startswith("x-amz-")
         ]
         text = version2.string_to_sign(
-            request.method.decode("ascii", "replace"),
+            _method(request),
             request.getHeader("Content-MD5") or "",
             request.getHeader("Content-Type") or "",
             expires,
@@ -223,15 +243,24 @@ class Authenticator:
         _refuse_unsigned(request, claim.signed, is_presigned=claim.expires_s is not None)
         signed = claim.signed.split(";")
         secret = signing_key(key.secret, claim.scope)
-        method, path = request.method.decode("ascii", "replace"), canonical_path(raw_path)
+        method, path = _method(request), canonical_path(raw_path)
         text = ""
         for host in _hosts(request):
             headers = [(name, host if name == "host" else _signed_value(request, name)) for name in signed]
             canonical = canonical_request(method, path, query, headers, claim.signed, signed_payload)
             text = string_to_sign(time, claim.scope, canonical)
             if is_same(sign(secret, text), claim.signature):
-                return Proof(key.principal, payload, _chunk_signer(payload, secret, time, claim))
+                chunks = _chunk_signer(payload, secret, time, claim)
+                if not query and chunks is None and claim.expires_s is None:
+                    start, rest = text[:-_DIGEST], canonical.removeprefix(f"{method}\n{path}\n\n")
+                    alike = Alike(claim.access_key, key, secret, time, start, rest, payload)
+                    self._alike.note(request, claim.signed, alike)
+                return Proof(key.principal, payload, chunks)
         raise _wrong_signature(claim.access_key, text, claim.signature)
+
+
+def _method(request: IRequest) -> str:
+    return request.method.decode("ascii", "replace")
 
 
 def _no_field(name: str) -> S3Error:

@@ -1,0 +1,86 @@
+"""Requests that are like one whose signature was proven: those of a client in the same second, to other paths."""
+
+from __future__ import annotations
+
+import hashlib
+
+import attrs
+
+from splitd.access.keys import AccessKey
+from splitd.frontends.s3.signing.canonical import is_same, sign
+from storaged.http import IRequest
+
+_MOST = 1024
+_LONGEST = 1024
+"""The most bytes of the headers of a request that is remembered."""
+_DIGITS = 64
+
+
+@attrs.frozen
+class Alike:
+    """What requests have in common that differ in method, path and signature only.
+
+    :param access_key: the id of the key.
+    :param secret: what the key makes of its scope.
+    :param time: the time of the signature, as it was sent.
+    :param start: what is signed, up to the hash of the canonical request.
+    :param rest: the canonical request behind the query.
+    :param payload: what they say of their bodies' hash.
+    """
+
+    access_key: str
+    key: AccessKey
+    secret: bytes
+    time: str
+    start: str
+    rest: str
+    payload: str
+
+    def is_signed(self, method: str, path: str, signature: bytes) -> bool:
+        """Return whether a signature is that of a request without a query.
+
+        :param path: as `canonical_path` returns it.
+        """
+        request = f"{method}\n{path}\n\n{self.rest}".encode("utf-8", "surrogateescape")
+        text = self.start + hashlib.sha256(request).hexdigest()
+        return is_same(sign(self.secret, text), signature.decode("utf-8", "surrogateescape"))
+
+
+class AlikeRequests:
+    """Remembers what was proven of the last requests that had no query, and finds it for those that are like them."""
+
+    def __init__(self) -> None:
+        self._signed: dict[bytes, tuple[bytes, ...]] = {}  # names of headers, by `Authorization` without the signature
+        self._known: dict[object, Alike] = {}
+
+    def find(self, request: IRequest) -> tuple[Alike, bytes] | None:
+        """Return what is known of the requests that are like this one, and its signature; None if nothing is known."""
+        login = request.only_header(b"authorization") or b""
+        signed = self._signed.get(login[:-_DIGITS])
+        alike = None if signed is None else self._known.get(_key_of(request, login, signed))
+        return None if alike is None else (alike, login[-_DIGITS:])
+
+    def note(self, request: IRequest, signed: str, alike: Alike) -> None:
+        """Remember what was proven of a request.
+
+        :param signed: the names of its signed headers, in lower case, joined by semicolons.
+        """
+        names = tuple(name.encode("ascii") for name in signed.split(";"))
+        login = request.only_header(b"authorization") or b""
+        values = [login, *(request.only_header(name) for name in names)]
+        # Without x-amz-date the time is in another header, which need not be signed; behind a proxy there are several
+        # names that may have been signed.
+        if b"x-amz-date" not in names or None in values or request.has_header(b"x-forwarded-host"):
+            return
+        if sum(len(value) for value in values if value) > _LONGEST:
+            return
+        if len(self._known) >= _MOST:
+            self._known.clear()
+            self._signed.clear()
+        self._signed[login[:-_DIGITS]] = names
+        self._known[_key_of(request, login, names)] = alike
+
+
+def _key_of(request: IRequest, login: bytes, signed: tuple[bytes, ...]) -> object:
+    """Return all that a proof looks at, but for method, path and signature."""
+    return login[:-_DIGITS], tuple(map(request.only_header, signed)), tuple(request.header_names())
