@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ class SeaweedFS:
         done = subprocess.run(
             shell, input=f"{command}\n", env=env, capture_output=True, text=True, check=True, timeout=60
         )
-        if '"fsync": true' not in done.stdout.replace('"fsync":true', '"fsync": true'):
+        if not re.search(r'"fsync":\s*true', done.stdout):
             raise RuntimeError(f"{command}: {done.stdout} {done.stderr}")
 
     def _weed(self, kind: str, port: int, *options: str, mdir: str) -> None:
