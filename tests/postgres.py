@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -86,8 +86,10 @@ class Postgres:
         children = subprocess.run(
             ["pgrep", "-P", str(self._process.pid)], check=False, capture_output=True, text=True
         ).stdout.split()
-        for pid in (self._process.pid, *map(int, children)):
-            os.kill(pid, number)
+        os.kill(self._process.pid, number)
+        for pid in map(int, children):
+            with suppress(ProcessLookupError):  # that of a connection which was closed just now has ended meanwhile
+                os.kill(pid, number)
 
     def stop(self) -> None:
         """Stop it, and remove its folder."""
