@@ -92,7 +92,7 @@ class IRequest(IAnswer):
 
     def count_work(work: Work) -> None:
         """Tell of the server's own work on this request, which pauses while it waits for the body, and ends when the
-        answer begins.  To be called before the body is delivered.
+        answer begins, or at once if the request has ended.  To be called before the body is delivered.
         """
 
     def inform(status: int, phrase: str, headers: Mapping[str, str]) -> None:
@@ -103,7 +103,9 @@ class IRequest(IAnswer):
         """
 
     def at_end(call: Callable[[], object]) -> None:
-        """Call something once when the request has ended: its answer is written, or the client has left."""
+        """Call something once when the request has ended: its answer is written, or the client has left.  If that has
+        happened before, it is called at once.
+        """
 
     def header_values(name: str) -> list[str]:
         """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""

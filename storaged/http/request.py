@@ -40,6 +40,7 @@ class StreamingRequest:
     _pace: Pace | None = None
     _work: Work | None = None
     _ends: Sequence[Callable[[], object]] = ()
+    _has_ended = False
     _lines = b""
 
     def __init__(self, connection: ServedConnection, head: Head, body: RequestBody) -> None:
@@ -200,10 +201,15 @@ class StreamingRequest:
     def count_work(self, work: Work) -> None:
         """Tell of the server's own work on this request.  To be called before the body is delivered."""
         self._work = self.body.work = work
+        if self._has_ended:
+            work.end()
 
     def at_end(self, call: Callable[[], object]) -> None:
-        """Call something once when the request has ended: its answer is written, or the client has left."""
-        self._ends = [*self._ends, call]
+        """Call something once when the request has ended, or at once if it has; see `IRequest.at_end`."""
+        if self._has_ended:
+            call()
+        else:
+            self._ends = [*self._ends, call]
 
     # The answer
 
@@ -325,6 +331,7 @@ class StreamingRequest:
             self.connection.transport.abortConnection()
 
     def _tell(self, *, whole: bool) -> None:
+        self._has_ended = True
         observer, self._observer = self._observer, None
         if observer is not None:
             observer.ended(self, whole=whole)
