@@ -20,7 +20,7 @@ from splitd.interfaces.continued import IContinuedLedger
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
-from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Opened
+from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Kept, Opened
 from splitd.model.binned import Binned
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
@@ -129,11 +129,20 @@ class ObjectStore:
                     raise
                 manifest = now
 
-    def read_kept(self, path: str) -> tuple[Manifest, bytes] | None:
+    def read_kept(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
-        manifest = None if is_own(path) else self._catalog.known_file(path)
-        if manifest is None:
+        known = None if is_own(path) else self._catalog.known_file(path)
+        if known is None:
             return None
+        manifest, prove = known
+        if prove is None:
+            return self._read_kept(manifest)
+        if not self._downloads.has_kept(manifest):
+            return None
+        # The bytes are taken after the proof: until then, they would be in memory without being counted.
+        return prove().addCallback(lambda is_there: self._read_kept(manifest) if is_there else None)
+
+    def _read_kept(self, manifest: Manifest) -> Kept | None:
         data = self._downloads.read_kept(manifest)
         return None if data is None else (manifest, data)
 

@@ -24,6 +24,15 @@ def doomed(*uploads: str) -> dict[str, list[str]]:
     return {node: [f"{upload}.{index}" for upload in uploads] for index, node in enumerate(NODES) if uploads}
 
 
+async def known(catalog: ICatalog, path: str) -> Manifest | None:
+    """The file that a catalog knows at a path, if that is still there."""
+    found = catalog.known_file(path)
+    if found is None:
+        return None
+    file, prove = found
+    return file if prove is None or await prove() else None
+
+
 async def walk(catalog: ICatalog) -> dict[str, Manifest | Collection | None]:
     """All that has a name."""
     found = {"/": await catalog.lookup("/")}

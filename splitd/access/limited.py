@@ -24,7 +24,7 @@ from splitd.interfaces.bin import IBin
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
-from splitd.interfaces.store import IObjectStore, IUpload, Opened
+from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.buckets import ACL, bucket_of
 from splitd.model.conditions import ALWAYS, Condition
@@ -97,7 +97,7 @@ class LimitedStore:
             return self._store.open(path, span_of)
         return Deferred.fromCoroutine(self._open_published(path, span_of))
 
-    def read_kept(self, path: str) -> tuple[Manifest, bytes] | None:
+    def read_kept(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file, if all of it and its name are in memory; needs `read`."""
         return self._store.read_kept(path) if READ in self._grants.rights(path) else None
 

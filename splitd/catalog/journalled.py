@@ -39,7 +39,7 @@ from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.state import State
 from splitd.errors import BadName
-from splitd.interfaces.catalog import Admitted, ICatalog
+from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.journal import IJournal
 from splitd.interfaces.leases import ILeases
@@ -203,10 +203,10 @@ class JournalledCatalog:
         """Look up a path; see `ICatalog`."""
         return execute(self._state.find, path)
 
-    def known_file(self, path: str) -> Manifest | None:
-        """Look up a file, if that needs no waiting; see `ICatalog`."""
+    def known_file(self, path: str) -> tuple[Manifest, Prove | None] | None:
+        """Look up a file, if that needs no more waiting than a proof; see `ICatalog`."""
         found = self._state.find(path)
-        return found if isinstance(found, Manifest) else None
+        return (found, None) if isinstance(found, Manifest) else None
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""

@@ -39,6 +39,9 @@ class VersionCache:
         """Bytes of memory that the entries take."""
         return int(self._files.currsize)
 
+    def __contains__(self, upload: object) -> bool:
+        return upload in self._files
+
     def get(self, upload: str) -> bytes | None:
         """Return the bytes of a version, or None if they are not kept."""
         data = self.find(upload)

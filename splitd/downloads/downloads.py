@@ -83,6 +83,10 @@ class Downloads:
             refuse_lost(manifest, self._sources.registry.node_ids())
             raise
 
+    def has_kept(self, manifest: Manifest) -> bool:
+        """Return whether `read_kept` would find all bytes of a version now."""
+        return 0 < manifest.size <= MOST_AT_ONCE and manifest.upload in self._cache
+
     def read_kept(self, manifest: Manifest) -> bytes | None:
         """Read all bytes of a version at once, if they are in memory; None if not, or if they are none or many.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -12,6 +12,13 @@ from splitd.model.branch import NO_PROPERTIES
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection, Member
+
+Prove = Callable[[], Deferred[bool]]
+"""Proves that a file which was looked up before is still there.
+
+It returns a Deferred that fires with True if the file was at its path at an instant after the call, and with False if
+only a new look-up can tell, also if the catalog does not answer.  It does not fail.
+"""
 
 
 @attrs.frozen
@@ -53,10 +60,11 @@ class ICatalog(Interface):
         :return: a Deferred that fires with the file or collection, or with None if nothing has this path.
         """
 
-    def known_file(path: str) -> Manifest | None:
-        """Look up a file, if that needs no waiting.
+    def known_file(path: str) -> tuple[Manifest, Prove | None] | None:
+        """Look up a file, if that needs no waiting, or no more than a proof.
 
-        :return: the file; None if nothing has this path, if it is a collection, or if only `lookup` can tell.
+        :return: the file that is there, and None; or the file that was there before, and what proves that it still is.
+            None in place of both if nothing has this path, if it is a collection, or if only `lookup` can tell.
         """
 
     def list_members(path: str, after: str, limit: int) -> Deferred[list[Member]]:

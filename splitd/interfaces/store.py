@@ -18,6 +18,9 @@ from splitd.model.tree import Collection, Member
 from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
+Kept = tuple[Manifest, bytes]
+"""A file that is in memory, and all its bytes."""
+
 
 @attrs.frozen
 class Opened:
@@ -112,10 +115,12 @@ class IObjectStore(Interface):
         :raise FileDamaged: stored bytes are wrong, or a node has lost its part.
         """
 
-    def read_kept(path: str) -> tuple[Manifest, bytes] | None:
-        """Read a small file, if all of it and its name are in memory.  Nothing is waited for.
+    def read_kept(path: str) -> Kept | Deferred[Kept | None] | None:
+        """Read a small file, if all of it and its name are in memory.  Nothing is waited for but a proof of the catalog
+        that the file is still there.
 
-        :return: the file, and all its bytes; None if only `open` can tell.
+        :return: the file; None if only `open` can tell; or a Deferred that fires with one of the two.  It does not
+            fail, and cancelling it changes nothing.
         :raise SplitdError: see `open`, which fails with the same error.
         """
 

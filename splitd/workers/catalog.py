@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from splitd.assembly.seams import Seams
 from splitd.interfaces.bin import IBin
-from splitd.interfaces.catalog import Admitted, ICatalog
+from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
 from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.keys import IKeys, Listing
@@ -49,8 +49,8 @@ class SocketCatalog:
         """Look up a path; see `ICatalog`."""
         return self._look_ups.lookup(path)
 
-    def known_file(self, path: str) -> Manifest | None:
-        """Look up a file, if that needs no waiting; see `ICatalog`."""
+    def known_file(self, path: str) -> tuple[Manifest, Prove | None] | None:
+        """Look up a file, if that needs no more waiting than a proof; see `ICatalog`."""
         return self._look_ups.known_file(path)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 
 from splitd.catalog.stamped import Found, StampedLooks
+from splitd.interfaces.catalog import Prove
 from splitd.model.manifest import Manifest
 from splitd.workers.calls import Calls
 from splitd.workers.counters import Counters, Stamp
@@ -30,13 +31,13 @@ class LookUps:
         """Look up a path; see `ICatalog.lookup`."""
         return self._find(LOOKUP, path)
 
-    def known_file(self, path: str) -> Manifest | None:
+    def known_file(self, path: str) -> tuple[Manifest, Prove | None] | None:
         """Return a file that is remembered; see `ICatalog.known_file`."""
         before = self._known.find((LOOKUP.number, path))
         if before is None or not isinstance(before[1], Manifest) or before[0] != self._stamp(path):
             return None
         self.remembered += 1
-        return before[1]
+        return before[1], None
 
     def find_key(self, path: str) -> Deferred[Found]:
         """Look up a key; see `IKeys.find_key`."""

@@ -77,6 +77,7 @@ class IRequest(IAnswer):
         "What a change is about, for logs, where the URL does not say it.  Set by who makes it."
     )
     id: str = Attribute("What names this request in logs and in the answer; empty if nobody observes the site.")
+    is_gone: bool = Attribute("Whether the client has left, or the answer has ended: a bool.")
     call: Call = Attribute("The names by which the request calls the server: a `Call`.")
     origin: Origin = Attribute("The scheme and the name by which the client sees the server: an `Origin`.")
 

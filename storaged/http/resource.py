@@ -14,26 +14,33 @@ from storaged.http.interfaces import IRequest
 
 
 class StreamingResource:
-    """Answers requests by a coroutine, `respond`, and those that need no waiting by `respond_at_once`."""
+    """Answers requests by a coroutine, `respond`, and those that need little waiting by `respond_at_once`."""
 
     _log = Logger()
 
     def render(self, request: IRequest) -> None:
         """Answer a request."""
         try:
-            if request.method == b"GET" and self.respond_at_once(request):
-                return
+            answered = request.method == b"GET" and self.respond_at_once(request)
         except Exception:
             self._failed(Failure(), request)
             return
-        Deferred.fromCoroutine(self._answer(request)).addErrback(self._failed, request)
+        if isinstance(answered, Deferred):
+            answered.addCallback(self._go_on, request).addErrback(self._failed, request)
+        elif not answered:
+            Deferred.fromCoroutine(self._answer(request)).addErrback(self._failed, request)
 
-    def respond_at_once(self, request: IRequest) -> bool:  # noqa: ARG002 - for subclasses
-        """Answer a GET if nothing has to be waited for, which saves it a coroutine and its Deferreds.
+    def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:  # noqa: ARG002 - for subclasses
+        """Answer a GET if nothing has to be waited for, or one thing only, which saves it a coroutine and its
+        Deferreds.
 
-        :return: whether it is answered; if not, nothing was done, and `respond` gets it.
+        :return: whether it is answered, or a Deferred that fires with that; if it is not, nothing was written, and
+            `respond` gets it.  Nobody cancels the Deferred: what is written to a client that has left is dropped.
         """
         return False
+
+    def _go_on(self, answered: bool, request: IRequest) -> Deferred[None] | None:
+        return None if answered or request.is_gone else Deferred.fromCoroutine(self._answer(request))
 
     async def _answer(self, request: IRequest) -> None:
         try:

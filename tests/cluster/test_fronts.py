@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import count
 
 import pytest
 import pytest_twisted
@@ -12,8 +13,11 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from splitd.service import Front
 from storaged.system.parallel import gather
+from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.waiting import becomes
+from tests.cluster.watching import watch
+from tests.histories import Event, explain_stale
 from tests.postgres import Postgres, postgres
 
 FILES = 20
@@ -36,6 +40,11 @@ class Fronts:
         assert front.endpoints.port is not None
         self.urls.append(f"http://127.0.0.1:{front.endpoints.port.getHost().port}")
 
+    @property
+    def fronts(self) -> list[Front]:
+        assert self.cluster.front is not None
+        return [self.cluster.front, *self._more]
+
     async def stop(self) -> None:
         for front in self._more:
             await front.stop()
@@ -47,7 +56,8 @@ class Fronts:
 
 @pytest.fixture
 def fronts(make_cluster: Callable[..., Cluster]) -> Iterator[Fronts]:
-    both = Fronts(make_cluster(catalog=postgres().url(postgres().new_schema())))
+    url = postgres().url(postgres().new_schema())
+    both = Fronts(make_cluster(catalog=url, small_part=Size(128 * 1024)))
     pytest_twisted.blockon(Deferred.fromCoroutine(both.start()))
     yield both
     pytest_twisted.blockon(Deferred.fromCoroutine(both.stop()))
@@ -77,6 +87,32 @@ async def test_of_two_who_create_a_file_on_two_fronts_one_wins(fronts: Fronts) -
         assert sorted(codes) == [201, 412]
         for front in (0, 1):
             assert (await fronts.ask(front, "GET", f"/{number}")).body == bytes([codes.index(201)]) * 9
+
+
+@pytest_twisted.ensureDeferred
+async def test_racing_clients_of_two_fronts_read_what_was_stored_last(fronts: Fronts) -> None:
+    steps, values, history = count(1), count(1), list[Event]()
+    names, writes, reads, readers = ("/a", "/b"), 12, 60, 4
+    watching = [watch(front) for front in fronts.fronts]
+
+    async def write(number: int, path: str) -> None:
+        for turn in range(writes):
+            value, began = next(values), next(steps)
+            assert (await fronts.ask(number + turn, "PUT", path, b"%d" % value)).code in {201, 204}
+            history.append(Event(began, next(steps), path, value, writes=True))
+
+    async def read(number: int) -> None:
+        for turn in range(reads):
+            path, began = names[turn % 2], next(steps)
+            answer = await fronts.ask(number, "GET", path)
+            value = int(answer.body) if answer.code == 200 else 0
+            history.append(Event(began, next(steps), path, value, writes=False))
+
+    writers = [write(number, path) for number, path in enumerate(names)]
+    await gather([*writers, *(read(number) for number in range(readers))])
+    assert explain_stale(history) == ""
+    # Some were answered by a proof, and the others by a look.
+    assert sum(each.left for each in watching) < len(names) * writes + readers * reads
 
 
 @pytest.fixture

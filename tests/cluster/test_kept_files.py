@@ -11,6 +11,8 @@ import pytest_twisted
 from storaged.system.sizes import Size
 from storaged.system.words import Words
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.watching import Watching, watch
+from tests.postgres import postgres
 from tests.users import ANNA, NORA, RITA, WILMA
 
 BODY = bytes(range(256)) * 16
@@ -19,7 +21,10 @@ VARIES = {b"date", b"x-request-id"}
 WAITED = {"If-None-Match": '"another"'}
 """A condition, which always holds, so that the answer is not given at once."""
 
-MEDIA = [
+DATABASE = "a database"
+LIMITS = "requests: {in_all: 100, per_client: 50}\nrates: {per_address: 100MB}\nwork: {at_once: 20, waiting: 20}\n"
+
+MEDIA: list[dict[str, str]] = [
     {},
     {"Content-Type": "application/pdf"},
     {
@@ -45,31 +50,67 @@ def hits(cluster: Cluster) -> int:
 
 
 async def started(make_cluster: Callable[..., Cluster], **settings: Any) -> Cluster:
+    """A started cluster.
+
+    :param settings: of the front; with the text of the limits in place of their file.
+    """
+    if settings.get("catalog") == DATABASE:
+        settings["catalog"] = postgres().url(postgres().new_schema())
+    limits = settings.pop("limits", "")
     cluster = make_cluster(small_part=SMALL, **settings)
+    if limits:
+        file = cluster.folder.parent / "limits.yaml"
+        file.write_text(limits)
+        cluster.settings["limits"] = str(file)
     await cluster.start()
     return cluster
 
 
-@pytest.mark.parametrize("media", MEDIA)
-@pytest.mark.parametrize("settings", [{}, {"cors_origins": Words(["*"]), "base_path": "/base"}, {"hsts_s": 60}])
+async def remembered(cluster: Cluster, *paths: str) -> Watching:
+    """Let the front look files up until it remembers them, as it does with a database; return what watches it then."""
+    for path in (*paths, *paths):  # the first look-up that is remembered is not believed: nothing was asked before
+        assert (await cluster.get(path)).code == 200
+    return watch(cluster.front)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"cors_origins": Words(["*"]), "base_path": "/base"},
+        {"hsts_s": 60, "limits": LIMITS},
+        {"catalog": DATABASE, "cors_origins": Words(["*"])},
+        {"catalog": DATABASE, "limits": LIMITS},
+    ],
+)
 @pytest_twisted.ensureDeferred
 async def test_the_answer_says_what_it_says_after_a_wait(
-    make_cluster: Callable[..., Cluster], media: dict[str, str], settings: dict[str, Any]
+    make_cluster: Callable[..., Cluster], settings: dict[str, Any]
 ) -> None:
     cluster = await started(make_cluster, **settings)
-    path = settings.get("base_path", "") + "/a%20file"
-    assert (await cluster.put(path, BODY, **media)).code == 201
-    origin = {"Origin": "http://app.example"}
-    at_once, waited = await cluster.get(path, **origin), await cluster.get(path, **origin, **WAITED)
-    assert at_once.body == BODY
-    assert told(at_once) == told(waited)
-    assert hits(cluster) == 2
+    paths = [f"{settings.get('base_path', '')}/a%20file{number}" for number in range(len(MEDIA))]
+    for path, media in zip(paths, MEDIA, strict=True):
+        assert (await cluster.put(path, BODY, **media)).code == 201
+    watching, before = await remembered(cluster, *paths), hits(cluster)
+    for number, path in enumerate(paths):
+        origin = {"Origin": "http://app.example"}
+        at_once = await cluster.get(path, **origin)
+        assert watching.left == number
+        waited = await cluster.get(path, **origin, **WAITED)
+        assert watching.left == number + 1
+        assert at_once.body == BODY
+        assert told(at_once) == told(waited)
+    assert hits(cluster) == before + 2 * len(paths)
 
 
+@pytest.mark.parametrize("settings", [{}, {"catalog": DATABASE, "limits": LIMITS}])
 @pytest_twisted.ensureDeferred
-async def test_a_kept_file_is_answered_by_the_same_rules(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = await started(make_cluster)
+async def test_a_kept_file_is_answered_by_the_same_rules(
+    make_cluster: Callable[..., Cluster], settings: dict[str, Any]
+) -> None:
+    cluster = await started(make_cluster, **settings)
     etag = (await cluster.put("/file", BODY)).header("ETag") or ""
+    await remembered(cluster, "/file")
     expected = [
         ({}, 200),
         ({"If-None-Match": etag}, 304),
@@ -90,12 +131,15 @@ async def test_a_kept_file_is_answered_by_the_same_rules(make_cluster: Callable[
     assert (head.code, head.header("Content-Length"), head.body) == (200, str(len(BODY)), b"")
 
 
+@pytest.mark.parametrize("settings", [{}, {"catalog": DATABASE}])
 @pytest_twisted.ensureDeferred
-async def test_a_new_version_and_a_deletion_are_seen_at_once(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = await started(make_cluster)
+async def test_a_new_version_and_a_deletion_are_seen_at_once(
+    make_cluster: Callable[..., Cluster], settings: dict[str, Any]
+) -> None:
+    cluster = await started(make_cluster, **settings)
     for body in (b"one", b"two", b""):
         await cluster.put("/file", body)
-        assert [(await cluster.get("/file")).body for _ in range(2)] == [body, body]
+        assert [(await cluster.get("/file")).body for _ in range(3)] == [body] * 3
     await cluster.put("/file", b"three")
     await cluster.ask("MOVE", "/file", Destination="/moved")
     assert [(await cluster.get(path)).code for path in ("/file", "/moved")] == [404, 200]
@@ -142,11 +186,15 @@ async def test_a_foreign_name_is_refused_before_a_kept_file_is_sent(make_cluster
     assert codes == [200, 200, 421]
 
 
+@pytest.mark.parametrize("settings", [{}, {"catalog": DATABASE}])
 @pytest_twisted.ensureDeferred
-async def test_requests_that_come_together_are_answered_in_their_order(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = await started(make_cluster)
+async def test_requests_that_come_together_are_answered_in_their_order(
+    make_cluster: Callable[..., Cluster], settings: dict[str, Any]
+) -> None:
+    cluster = await started(make_cluster, **settings)
     for name in "abc":
         await cluster.put(f"/{name}", name.encode() * 100)
+    await remembered(cluster, "/a", "/b")
     client = await cluster.connect()
     names = "abcabbac" * 8
     client.send(*(f"GET /{name} HTTP/1.1\r\nHost: test\r\n\r\n".encode() for name in names))

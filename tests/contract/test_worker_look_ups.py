@@ -91,7 +91,12 @@ async def test_a_look_up_is_remembered_until_something_changes_there(crowd: Crow
 @pytest_twisted.ensureDeferred
 async def test_a_file_is_known_without_a_call_until_something_changes_there(crowd: Crowd) -> None:
     here, there = crowd.workers
-    known = here.look_ups.known_file
+
+    def known(path: str) -> Manifest | None:
+        found = here.look_ups.known_file(path)
+        assert found is None or found[1] is None
+        return found and found[0]
+
     await put(here, "/x/a", 1)
     assert known("/x/a") is None
     await here.look_ups.lookup("/x/a")

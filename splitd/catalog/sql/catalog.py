@@ -33,7 +33,7 @@ from splitd.catalog.sql.watch import PATIENCE_S, Watch
 from splitd.catalog.sql.workers import Connect, Current, Reader, Writer
 from splitd.catalog.state import State
 from splitd.errors import CatalogAway
-from splitd.interfaces.catalog import Admitted, ICatalog
+from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
@@ -104,7 +104,7 @@ class StoredCatalog(JournalledCatalog):
         self._looks = Lane("catalog-looks", reactor, Reader(connect, current, common, lambda: 0), MOST)
         state = self._state = cast("State", current)
         changes = self._changes = StoredChanges(self._durable, self._alone, self._light, self._looks, current, wall)
-        self.kept = KeptLooks(lambda: changes.check(self.kept.tell))
+        self.kept = KeptLooks(lambda: changes.check(self.kept.tell), partial(reactor.callLater, 0))
         self.part_moves = JournalledPartMoves(state, changes, front)
         meters = self._meters = CurrentMeters(state, current)
         self.quotas = StoredQuotas(changes, meters, current, front)
@@ -283,9 +283,9 @@ class StoredCatalog(JournalledCatalog):
 
         return self.kept.find(path, look, is_key=False)
 
-    def known_file(self, path: str) -> Manifest | None:  # noqa: ARG002 - the database is asked about every path
-        """Look up a file, if that needs no waiting; see `ICatalog`."""
-        return None
+    def known_file(self, path: str) -> tuple[Manifest, Prove | None] | None:
+        """Look up a file, if that needs no more waiting than a proof; see `ICatalog`."""
+        return self.kept.known_file(path)
 
     def list_members(self, path: str, after: str, limit: int) -> Deferred[list[Member]]:
         """List a page of a collection's members; see `ICatalog`."""

@@ -61,16 +61,14 @@ class Touches:
             self._cursor.execute(_COUNT, (self._slot, self._slot, array(sorted(self._groups))))
 
 
-@attrs.define
+@attrs.frozen
 class News:
     """What has been touched since the last news.
 
     :ivar groups: the groups of paths; None for all.
-    :ivar told: whether somebody has taken it in.
     """
 
     groups: Iterable[int] | None = ()
-    told: bool = False
 
 
 class Stamps:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from twisted.internet.defer import Deferred
+
 from storaged.http import IRequest, StreamingResource, origin_form
 
 
@@ -21,8 +23,8 @@ class Routes(StreamingResource):
         self._prefixes = [(prefix.encode(), resource) for prefix, resource in prefixes.items()]
         self._all = tuple(prefix for prefix, _ in self._prefixes)
 
-    def respond_at_once(self, request: IRequest) -> bool:
-        """Answer a request if nothing has to be waited for; see `StreamingResource.respond_at_once`."""
+    def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
+        """Answer a request if little has to be waited for; see `StreamingResource.respond_at_once`."""
         return self._find(request).respond_at_once(request)
 
     async def respond(self, request: IRequest) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+
 from splitd.access.grants import Principal
 from splitd.frontends.http.entrance import Cut, Entrance, refuse_plainly
 from splitd.frontends.http.guard import Guard
@@ -85,8 +87,8 @@ class ResumableRoute(StreamingResource):
         self._prefix = (base + PREFIX).encode()
         self._inside = self._prefix + b"/"
 
-    def respond_at_once(self, request: IRequest) -> bool:
-        """Answer a request if nothing has to be waited for; see `StreamingResource.respond_at_once`."""
+    def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
+        """Answer a request if little has to be waited for; see `StreamingResource.respond_at_once`."""
         return not self._is_resumable(request) and self._otherwise.respond_at_once(request)
 
     async def respond(self, request: IRequest) -> None:

@@ -14,7 +14,7 @@ from splitd.frontends.s3.target import is_bucket_name
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
 from splitd.interfaces.names import INamespace
-from splitd.interfaces.store import IObjectStore, IUpload, Opened
+from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
 from splitd.model.buckets import write_note
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
@@ -149,7 +149,7 @@ class Keys:
         span_of(found)
         return found
 
-    def read_kept(self, bucket: str, key: str) -> tuple[Manifest, bytes] | None:
+    def read_kept(self, bucket: str, key: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small object, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
         return self._store.read_kept(path_of(bucket, key)) if is_bucket_name(bucket) else None
 

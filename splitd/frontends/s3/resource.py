@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import attrs
 from cachetools import LRUCache
+from twisted.internet.defer import Deferred
 
 from splitd.access.grants import Principal
 from splitd.access.keys import NotLooked
 from splitd.errors import Busy, LoginRequired, SplitdError
+from splitd.frontends.http.entering import Entering
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
 from splitd.frontends.s3.buckets.cors import answer_preflight
@@ -23,6 +25,7 @@ from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
 from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.frontends.s3.target import Target, parse_target
+from splitd.interfaces.store import Kept
 from storaged.http import BodyBroken, IRequest, StreamingResource
 from storaged.system.tracing import doing_for
 
@@ -49,16 +52,16 @@ class S3Resource(StreamingResource):
         self._door = door
         self._authenticator = authenticator
         self._limit = limit
-        self._limits = limits
+        self._entering = Entering(limits)
         self._doors: LRUCache[Principal, S3Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
         # The request that `respond_at_once` has just left to `respond`, if its signature is good.
         self._proven: S3Request | None = None
 
-    def respond_at_once(self, request: IRequest) -> bool:
+    def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
         """Answer with a small object that is in memory.  All else is left to `respond`, errors too."""
         self._proven = None
-        if self._limits is not None or request.has_any_header(DECIDING):
+        if request.has_any_header(DECIDING):
             return False
         try:
             target = self._read_target(request)
@@ -66,13 +69,18 @@ class S3Resource(StreamingResource):
                 return False
             refuse_unsupported(request)
             asked = self._proven = self._prove(request, target)
+            if not self._entering.at_once(request):
+                return False
             kept = asked.keys.read_kept(target.bucket, target.key)
         except (NotLooked, S3Error, SplitdError):
             return False
+        return kept.addCallback(self._send, asked) if isinstance(kept, Deferred) else self._send(kept, asked)
+
+    def _send(self, kept: Kept | None, asked: S3Request) -> bool:
+        self._proven = asked if kept is None else None
         if kept is None:
             return False
-        self._proven = None
-        request.setHeader("x-amz-request-id", request.id)
+        asked.http.setHeader("x-amz-request-id", asked.http.id)
         send_kept(asked, *kept)
         return True
 
@@ -152,7 +160,7 @@ class S3Resource(StreamingResource):
             raise
 
     async def _let_in(self, request: IRequest) -> None:
-        waiting = None if self._limits is None else self._limits.enter(request)
+        waiting = self._entering.enter(request)
         if waiting is not None:
             await waiting
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from cachetools import LRUCache
+from twisted.internet.defer import Deferred
 
 from splitd.access.grants import Principal
 from splitd.errors import Busy, LoginRequired, SplitdError
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.content import send_whole
 from splitd.frontends.http.cors import greet_page
+from splitd.frontends.http.entering import Entering
 from splitd.frontends.http.guard import Guard, login_headers
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.http.targets import Target, parse_target
@@ -27,6 +29,7 @@ from splitd.frontends.webdav.propfind import propfind
 from splitd.frontends.webdav.proppatch import proppatch
 from splitd.frontends.webdav.put import put
 from splitd.frontends.webdav.unlock import unlock
+from splitd.interfaces.store import Kept
 from splitd.model.cors import Cors
 from splitd.model.path_faults import fault_of
 from splitd.model.paths import check_path
@@ -83,16 +86,16 @@ class WebdavResource(StreamingResource):
         self._guard = guard
         self._limit = limit
         self._cors = cors
-        self._limits = limits
+        self._entering = Entering(limits)
         self._base = base
         self._tells_nodes = tells_nodes
         self._checks_names = checks_names
         self._doors: LRUCache[Principal, Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
 
-    def respond_at_once(self, request: IRequest) -> bool:
+    def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
         """Answer with a small file that is in memory.  All else is left to `respond`, errors too."""
-        if self._limits is not None or request.has_any_header(DECIDING):
+        if request.has_any_header(DECIDING):
             return False
         if self._checks_names and not request.comes_by_safe_names():
             return False
@@ -104,9 +107,14 @@ class WebdavResource(StreamingResource):
                     return False
                 door = self._door_for(request, principal, self._guard.generation)
             target = parse_target(request.uri, self._base)
-            kept = None if target.slash or target.has_parameter("zip") else door.store.read_kept(target.path)
+            if target.slash or target.has_parameter("zip") or not self._entering.at_once(request):
+                return False
+            kept = door.store.read_kept(target.path)
         except (Refused, SplitdError):
             return False
+        return kept.addCallback(self._send, request) if isinstance(kept, Deferred) else self._send(kept, request)
+
+    def _send(self, kept: Kept | None, request: IRequest) -> bool:
         if kept is None:
             return False
         if self._cors is not None:
@@ -133,7 +141,7 @@ class WebdavResource(StreamingResource):
                 # Almost every request has a login that is remembered, and needs no coroutine for that.
                 principal = self._guard.known(request) or await self._guard.find(request)
                 door = self._door_for(request, principal, self._guard.generation)
-            waiting = None if self._limits is None else self._limits.enter(request)
+            waiting = self._entering.enter(request)
             if waiting is not None:
                 await waiting
             await self._dispatch(request, door)

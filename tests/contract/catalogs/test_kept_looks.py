@@ -24,7 +24,7 @@ from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
-from tests.catalogs import AS_KEY, NODES, manifest
+from tests.catalogs import AS_KEY, NODES, known, manifest
 from tests.histories import Event, explain_stale
 from tests.postgres import postgres
 
@@ -58,14 +58,14 @@ class Fronts:
     async def really(self, path: str) -> object:
         """What the database says now."""
         catalog = self.catalogs[0]
-        kept, catalog.kept = catalog.kept, KeptLooks(_never)
+        kept, catalog.kept = catalog.kept, KeptLooks(_never, _never)
         try:
             return await catalog.lookup(path)
         finally:
             catalog.kept = kept
 
 
-def _never() -> Deferred[News]:
+def _never(*_: object) -> Deferred[News]:
     raise AssertionError("nothing is kept")
 
 
@@ -103,6 +103,26 @@ async def test_a_look_up_is_kept_until_a_front_changes_something_there(fronts: F
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_file_is_known_and_proven_until_a_front_changes_something_there(fronts: Fronts) -> None:
+    here, there = fronts.catalogs
+    await put(here, "/x/a", 1)
+    assert here.known_file("/x/a") is None
+    for path in ("/", "/x/a", "/x/a", "/x"):  # the first one that is kept is not believed: nothing was asked before
+        await here.lookup(path)
+    assert [await known(here, path) for path in ("/x/a", "/x", "/x/b")] == [manifest(f"{1:032x}"), None, None]
+    await put(there, "/x/b", 2)
+    assert await known(here, "/x/a") == manifest(f"{1:032x}")
+    await put(there, "/x/a", 3)
+    old = here.known_file("/x/a")
+    assert old is not None
+    assert old[0] == manifest(f"{1:032x}")
+    assert await known(here, "/x/a") is None
+    assert here.known_file("/x/a") is None
+    assert await here.lookup("/x/a") == manifest(f"{3:032x}")
+    assert await known(here, "/x/a") == manifest(f"{3:032x}")
+
+
+@pytest_twisted.ensureDeferred
 async def test_after_more_changes_than_the_ring_has_nothing_is_believed(fronts: Fronts) -> None:
     here, there = fronts.catalogs
     await put(here, "/x/a", 1)
@@ -123,7 +143,9 @@ async def test_what_is_kept_is_what_the_database_has(fronts: Fronts) -> None:
         await perform(fronts, chance, number)
         for path in PATHS:
             for catalog in fronts.catalogs:
-                assert await catalog.lookup(path) == await fronts.really(path), (number, path)
+                really = await fronts.really(path)
+                assert await known(catalog, path) in {None, really}, (number, path)
+                assert await catalog.lookup(path) == really, (number, path)
     assert all(catalog.kept.answered for catalog in fronts.catalogs)
 
 
@@ -162,7 +184,7 @@ async def test_racing_clients_of_different_fronts_read_the_last_acknowledged_wri
     async def read(catalog: StoredCatalog) -> None:
         for _ in range(150):
             path, began = chance.choice(NAMES), next(steps)
-            found = await catalog.lookup(path)
+            found = await known(catalog, path) or await catalog.lookup(path)
             assert found is None or isinstance(found, Manifest)
             value = 0 if found is None else int(found.upload, 16)
             history.append(Event(began, next(steps), path, value, writes=False))
