@@ -11,7 +11,7 @@ BLOCK = 1000
 
 
 class Ids:
-    """Gives numbers in ascending order.  Several threads may share it.
+    """Gives each number once; those of one block in ascending order.  Several threads may share it.
 
     :param sequence: the name of the sequence.
     """
@@ -24,11 +24,15 @@ class Ids:
     def take(self, cursor: Any) -> int:
         """Return the next number.  One that a transaction has taken and not used is never given again."""
         with self._lock:
-            if self._next == self._end:
-                self._next = cursor.execute(self._query).fetchone()[0]
-                self._end = self._next + BLOCK
-            self._next += 1
-            return self._next - 1
+            if self._next < self._end:
+                self._next += 1
+                return self._next - 1
+        # Not under the lock: if the server does not answer this thread, it may answer the others.
+        first: int = cursor.execute(self._query).fetchone()[0]
+        with self._lock:
+            if self._next == self._end:  # else another thread has taken a block meanwhile, and the rest is not used
+                self._next, self._end = first + 1, first + BLOCK
+        return first
 
 
 class NodeNumbers:
