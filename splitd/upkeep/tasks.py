@@ -86,11 +86,21 @@ class TaskNotes:
     async def warnings(self, fronts: Sequence[SeenFront]) -> list[str]:
         """Tell of the tasks that ended with their front, and how to begin them again.
 
-        :param fronts: those that share the catalog.
+        :param fronts: those that share the catalog, as they were seen lately.
         """
-        found = await self._documents.page(_KIND, "", "", _MOST)
+        found = self._left(await self._documents.page(_KIND, "", "", _MOST), fronts)
+        if not found:
+            return []
+        # A lease is acquired before its note is made, and released after that is removed.  So a note that is there
+        # before and after a look at the leases, and has none, is of a task that has ended.
+        fronts = await self._fronts.seen()
+        still = self._left(await self._documents.page(_KIND, "", "", _MOST), fronts)
+        return [_describe(each) for each in still if each in found]
+
+    def _left(self, notes: Sequence[Document], fronts: Sequence[SeenFront]) -> list[Document]:
+        """Return the notes of tasks that no front does."""
         doing = {*self._own}.union(*(front.upkeep for front in fronts))
-        return [_describe(each) for each in found if each.key not in doing]
+        return [each for each in notes if each.key not in doing]
 
     async def settle(self, task: str) -> str:
         """Forget a task that ended with its front.

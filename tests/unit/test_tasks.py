@@ -120,6 +120,21 @@ async def test_a_task_that_ended_with_its_front_can_be_forgotten() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_task_that_begins_or_ends_while_its_note_is_looked_at_is_not_told() -> None:
+    front = await started()
+    a = notes(front, "a")
+    await a.begin("rebalance")
+    assert await notes(front, "b", "rebalance").warnings(await Fronts("b").seen()) == []
+
+    class Ending(Fronts):
+        def seen(self) -> Deferred[list[SeenFront]]:
+            return Deferred.fromCoroutine(a.end("rebalance")).addCallback(lambda _: Fronts("b").seen())
+
+    b = TaskNotes(front.catalog.documents, Ending("b"), wall_of(front.clock))  # type: ignore[arg-type]
+    assert await b.warnings(await Fronts("b").seen()) == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_front_that_has_lost_its_lease_does_not_remove_the_note_of_the_next_one() -> None:
     front = await started()
     a, b = notes(front, "a"), notes(front, "b")
