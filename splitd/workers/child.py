@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,6 +11,8 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from storaged.http import reason_of
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} ")
 _LONGEST = 64 * 1024
@@ -37,12 +39,15 @@ class Child(ProcessProtocol):
         environment: Mapping[str, str],
         inherited: Sequence[int],
     ) -> None:
-        """Start it.
+        """Start it; if that is not possible now, it has ended.
 
         :param inherited: the descriptors that it inherits, under the same numbers.
         """
         files: dict[int, Any] = {0: "w", 1: "r", 2: "r", **{each: each for each in inherited}}
-        reactor.spawnProcess(self, command[0], command, environment, childFDs=files)
+        try:
+            reactor.spawnProcess(self, command[0], command, environment, childFDs=files)
+        except OSError as problem:  # too many processes or descriptors, or the program is being replaced
+            self.ended.callback(f"it cannot be started: {reason_of(problem)}")
 
     @property
     def pid(self) -> int:
@@ -52,6 +57,8 @@ class Child(ProcessProtocol):
 
     def send(self, signal: str) -> None:
         """Send it a signal, unless it has ended."""
+        if self.ended.called:
+            return
         transport: Any = self.transport
         try:
             transport.signalProcess(signal)
@@ -78,6 +85,3 @@ class Child(ProcessProtocol):
         if self._rest:
             self._show(self._rest)
         self.ended.callback("" if reason.check(ProcessDone) else reason.getErrorMessage())
-
-
-Start = Callable[[], Child]

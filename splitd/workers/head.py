@@ -182,10 +182,11 @@ class Head:
         environment, lent = self._handover.lend(self._environment(_name_of(number)))
         child = self._children[_name_of(number)] = Child(_name_of(number))
         before, front = self._fronts.get(number, ""), os.urandom(8).hex()
-        self._fronts[number] = front
         post = self._post(kind="worker", number=number, front=front, before=before)
         inherited = [*self._descriptors.values(), *lent]
         child.start(self._reactor, self._command(), post.environment(environment), inherited)
+        if not child.ended.called:
+            self._fronts[number] = front
         self._watch(child, lambda: self._begin_worker(number))
 
     def _watch(self, child: Child, again: Callable[[], None]) -> None:
@@ -196,6 +197,7 @@ class Head:
             if self._stopping:
                 return
             if not self._ready.called:
+                self._stopping = True  # none is started again while the others are stopped
                 self._ready.errback(
                     SettingsError(f"the process {child.name} cannot start ({how}); see its lines above")
                 )
