@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from splitd.interfaces.uploads import Commit
 from splitd.workers.methods import COMMIT, METHODS, Method
-from splitd.workers.wire import CANCEL, DONE, FAILED, NOTHING, Entry, Frames, encode_error, encode_frame, fault
+from splitd.workers.wire import CANCEL, DONE, FAILED, NOTHING, Entry, Frames, encode_error, encode_frames, fault
 
 
 class Answering(Protocol):
@@ -118,8 +118,8 @@ class Answering(Protocol):
     def _write(self) -> None:
         self._flush = None
         answers, self._answers = self._answers, []
-        if self._open:
-            cast(Any, self.transport).write(encode_frame(answers))
+        for frame in encode_frames(answers) if self._open else ():
+            cast(Any, self.transport).write(frame)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002 - Twisted passes it
         """Cancel the calls in progress; changes that were judged already are made all the same."""

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from splitd.errors import BadName, CatalogAway
 from splitd.workers.methods import HELLO, Method
-from splitd.workers.wire import CANCEL, DONE, FAILED, NOTHING, Entry, Frames, decode_error, encode_frame
+from splitd.workers.wire import CANCEL, DONE, FAILED, NOTHING, Entry, Frames, decode_error, encode_frames
 
 _Result = TypeVar("_Result")
 
@@ -101,8 +101,9 @@ class Calls:
     def _write(self) -> None:
         self._flush = None
         entries, self._entries = self._entries, []
-        if entries and self._transport is not None:
-            self._transport.write(encode_frame(entries))
+        if self._transport is not None:
+            for frame in encode_frames(entries):
+                self._transport.write(frame)
 
     def answered(self, entries: list[Entry]) -> None:
         """Take answers."""
@@ -115,10 +116,11 @@ class Calls:
             if found is None:
                 continue  # it was cancelled meanwhile
             result, method = found
-            if what == DONE:
-                result.callback(method.decode_result(body))
-            else:
-                result.errback(decode_error(body))
+            try:
+                outcome = method.decode_result(body) if what == DONE else Failure(decode_error(body))
+            except Exception:  # or nobody would ever tell who waits for it
+                outcome = Failure()
+            result.callback(outcome)
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -1,7 +1,7 @@
 """What crosses the socket between a worker and the catalog's process: frames of entries, and the form of errors.  Pure.
 
-A frame is 4 bytes with its length, and a MessagePack array of entries, which were made in one turn of the reactor.  An
-entry is (number, what, body).
+A frame is 4 bytes with its length, and a MessagePack array of entries, which were made in one turn of the reactor; if
+these are very large together, there are several.  An entry is (number, what, body).
 
 ==============  ==================  =====================================
 number          what                body
@@ -21,7 +21,7 @@ of a question   `ASK`, `RELOAD`     nil: what the catalog's process asks of a wo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,8 +31,11 @@ from splitd import errors
 CANCEL, DONE, FAILED, VIEW, ASK, RELOAD, ATTEMPT, END = range(-1, -9, -1)
 """What an entry is that is no call; methods have numbers from 0."""
 
-MAX_FRAME = 256 * 1024 * 1024
-"""The most bytes of a frame: more than a page of the longest listing takes."""
+MAX_FRAME = 512 * 1024 * 1024
+"""The most bytes of a frame: more than the longest answer takes, a page of 1,000 files with 10,000 segments each."""
+
+_FULL = 16 * 1024 * 1024
+"""A frame with so many bytes takes no further entry."""
 
 Entry = tuple[int, int, msgspec.Raw]
 
@@ -60,7 +63,21 @@ def encode(value: object) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode(value))
 
 
-def encode_frame(entries: Iterable[Entry]) -> bytes:
+def encode_frames(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Return frames with these entries: one, unless they are very large together."""
+    some: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if size > _FULL:
+            yield encode_frame(some)
+            some, size = [], 0
+        some.append(entry)
+        size += memoryview(entry[2]).nbytes
+    if some:
+        yield encode_frame(some)
+
+
+def encode_frame(entries: Sequence[Entry]) -> bytes:
     """Return a frame with these entries."""
     body = _encoder.encode(list(entries))
     return _HEAD.pack(len(body)) + body

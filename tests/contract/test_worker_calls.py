@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import attrs
+import msgspec
 import pytest
 import pytest_twisted
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from splitd.errors import BadName, CatalogAway
 from splitd.interfaces.uploads import Commit, Start
@@ -144,6 +145,19 @@ async def test_a_fault_of_the_catalog_is_told_and_the_connection_goes_on(pair: P
 
     good, pair.worker.served["session"] = pair.worker.served["session"], Broken()
     with pytest.raises(WorkerFault, match="KeyError"):
+        await pair.worker.ping()
+    pair.worker.served["session"] = good
+    await pair.worker.ping()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_whose_answer_cannot_be_read_fails_and_the_connection_goes_on(pair: Pair) -> None:
+    class Odd:
+        def ping(self) -> Deferred[str]:
+            return succeed("not what a ping is answered with")
+
+    good, pair.worker.served["session"] = pair.worker.served["session"], Odd()
+    with pytest.raises(msgspec.ValidationError):
         await pair.worker.ping()
     pair.worker.served["session"] = good
     await pair.worker.ping()

@@ -16,7 +16,17 @@ from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
 from splitd.workers import methods
-from splitd.workers.wire import DONE, MAX_FRAME, Frames, WorkerFault, decode_error, encode, encode_error, encode_frame
+from splitd.workers.wire import (
+    DONE,
+    MAX_FRAME,
+    Frames,
+    WorkerFault,
+    decode_error,
+    encode,
+    encode_error,
+    encode_frame,
+    encode_frames,
+)
 from tests.catalogs import A, manifest
 
 CONDITION = Condition(
@@ -107,3 +117,12 @@ def test_processes_of_different_methods_do_not_understand_each_other() -> None:
         methods.METHODS.pop()
     assert methods.fingerprint() == before
     assert DONE < 0
+
+
+def test_entries_that_are_very_large_together_go_in_frames_of_their_own() -> None:
+    small, large = encode("x"), encode(b"x" * (17 << 20))
+    entries = [(1, DONE, small), (2, DONE, large), (3, DONE, small)]
+    frames = list(encode_frames(entries))
+    found = list(Frames().feed(b"".join(frames)))
+    assert [[number for number, _, _ in each] for each in found] == [[1, 2], [3]]
+    assert list(encode_frames([])) == []
