@@ -2,16 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 from prometheus_client.core import Metric
 
+from splitd.frontends.admin.counted import CountedDescriptors, CountedObserving, CountedReading
 from splitd.frontends.admin.status import Status
 from splitd.nodes.reading import ReadingReport
 from splitd.workers.report import NO_REPORT, Family, Report, add_families, metrics_of, traffic_of
+
+
+@attrs.frozen
+class _Cache:
+    size: int
+    hits: int
+    misses: int
+
+
+@attrs.frozen
+class _Admission:
+    limit: int
+    waiting: bool
+
+
+@attrs.frozen
+class _Site:
+    admission: _Admission
+    count: int
+
+    def connections(self) -> range:
+        return range(self.count)
+
+
+@attrs.frozen
+class _Descriptors:
+    own: CountedDescriptors
+    others: int
+    processes: int
+
+    @property
+    def limit(self) -> int:
+        return self.processes * self.own.limit
+
+    def used(self) -> int:
+        return self.own.used() + self.others
+
+
+@attrs.frozen
+class _Reading:
+    own: CountedReading
+    others: tuple[int, int, dict[str, str]]
+
+    def report(self) -> ReadingReport:
+        own, (hedges, silences, last) = self.own.report(), self.others
+        return ReadingReport(own.hedges + hedges, own.silences + silences, {**own.last, **last})
+
+
+@attrs.frozen
+class _Observing:
+    own: CountedObserving
+    others: list[Family]
+
+    def measure(self) -> Iterator[Metric]:
+        own = [Family.of(each) for each in self.own.measure()]
+        yield from metrics_of(add_families([own, self.others]))
+
+
+@attrs.frozen
+class _Requests:
+    refused: Mapping[str, int]
+    waiting: int
+
+    def measure(self) -> Iterable[Metric]:
+        return ()  # these metrics are among those that workers observe
 
 
 class Summed:
@@ -26,7 +90,7 @@ class Summed:
         self.report = NO_REPORT
         self._own = attrs.evolve(status)
         self._processes = workers + 1
-        self._status: Any = status
+        self._status = status
         self.show(NO_REPORT)
 
     def show(self, report: Report) -> None:
@@ -34,26 +98,12 @@ class Summed:
         self.report = report
         own, status = self._own, self._status
         traffic_of(report, status.traffic)
-        size, hits, misses = report.cache
-        status.cache = SimpleNamespace(size=size, hits=hits, misses=misses)
+        status.cache = _Cache(*report.cache)
         connections, limit = report.connections
-        admission = SimpleNamespace(limit=limit, waiting=report.waits)
-        status.site = SimpleNamespace(admission=admission, connections=lambda: range(connections))
-        status.descriptors = SimpleNamespace(used=self._descriptors, limit=self._processes * own.descriptors.limit)
-        status.policy = SimpleNamespace(report=self._reading)
-        status.observing = SimpleNamespace(measure=self._measure)
+        status.site = _Site(_Admission(limit, report.waits), connections)
+        status.descriptors = _Descriptors(own.descriptors, report.descriptors, self._processes)
+        status.policy = _Reading(own.policy, report.reading)
+        status.observing = _Observing(own.observing, report.metrics)
         status.logins_refused = report.logins_refused
-        # The metrics of these are among those that workers observe.
-        requests: Any = SimpleNamespace(refused=report.refused, waiting=report.waiting, measure=lambda: ())
+        requests = _Requests(report.refused, report.waiting)
         status.limits = attrs.evolve(own.limits, requests=requests, connections=lambda: report.refused_connections)
-
-    def _descriptors(self) -> int:
-        return self._own.descriptors.used() + self.report.descriptors
-
-    def _reading(self) -> ReadingReport:
-        own, (hedges, silences, last) = self._own.policy.report(), self.report.reading
-        return ReadingReport(own.hedges + hedges, own.silences + silences, {**own.last, **last})
-
-    def _measure(self) -> Iterator[Metric]:
-        own = [Family.of(each) for each in self._own.observing.measure()]
-        yield from metrics_of(add_families([own, self.report.metrics]))

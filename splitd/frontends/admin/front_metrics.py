@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.core import Metric
 
 from splitd.access.file import UsersFile
-from splitd.downloads.cache import VersionCache
+from splitd.frontends.admin.counted import CountedCache, CountedDescriptors, CountedSite
 from splitd.frontends.admin.families import counters, gauges
 from splitd.frontends.admin.readiness import Readiness
 from splitd.interfaces.journal import JournalStatistics
@@ -18,8 +18,6 @@ from splitd.upkeep.bin import BinUpkeep
 from splitd.upkeep.lifecycle import Lifecycle
 from splitd.upkeep.rebalance import Rebalance
 from splitd.upkeep.sweep import Sweep
-from storaged.http import StreamingSite
-from storaged.system.descriptors import Descriptors
 
 
 def measure_readiness(readiness: Readiness) -> Iterator[Metric]:
@@ -79,7 +77,7 @@ def measure_traffic(traffic: Traffic) -> Iterator[Metric]:
     )
 
 
-def measure_serving(site: StreamingSite, descriptors: Descriptors, cache: VersionCache) -> Iterator[Metric]:
+def measure_serving(site: CountedSite, descriptors: CountedDescriptors, cache: CountedCache) -> Iterator[Metric]:
     """Yield the connections of clients, and the files in memory."""
     yield from gauges(
         {

@@ -8,8 +8,8 @@ import attrs
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from splitd.access.limiting import Limiting
+from splitd.frontends.admin.counted import CountedRequests
 from splitd.frontends.admin.reports import LimitsReport, QuotaReport
-from splitd.frontends.http.limits import RequestLimits
 from splitd.model.quotas import QuotaUse
 
 
@@ -23,7 +23,7 @@ class LimitsStatus:
 
     path: str
     limiting: Limiting
-    requests: RequestLimits
+    requests: CountedRequests
     connections: Callable[[], int]
 
     def report(self) -> LimitsReport | None:

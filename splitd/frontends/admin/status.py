@@ -13,8 +13,14 @@ from splitd import __version__
 from splitd.access.file import UsersFile
 from splitd.catalog.journal.file import FileJournal
 from splitd.catalog.sql.absent import NoJournal
-from splitd.downloads.cache import VersionCache
 from splitd.frontends.admin.certificates import measure_certificates, report_certificates, warn_of_certificates
+from splitd.frontends.admin.counted import (
+    CountedCache,
+    CountedDescriptors,
+    CountedObserving,
+    CountedReading,
+    CountedSite,
+)
 from splitd.frontends.admin.front_metrics import (
     measure_catalog,
     measure_files,
@@ -44,14 +50,12 @@ from splitd.frontends.admin.reports import (
     UsersReport,
     report_sweep,
 )
-from splitd.frontends.observing.observers import Observing
 from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from splitd.nodes.file import RegistryFile
-from splitd.nodes.reading import ReadPolicy
 from splitd.nodes.registry import NodeRegistry
 from splitd.nodes.state import NodeStatus
 from splitd.upkeep.bin import BinUpkeep
@@ -65,11 +69,9 @@ from splitd.upkeep.scrubs import Scrubs
 from splitd.upkeep.sweep import Sweep
 from splitd.upkeep.tasks import TaskNotes
 from splitd.upkeep.walks import Walks
-from storaged.http import StreamingSite
 from storaged.http.tls import CertificateFolders
 from storaged.parts.values import Scrub
 from storaged.system.clocks import WallClock
-from storaged.system.descriptors import Descriptors
 
 
 @attrs.frozen
@@ -107,7 +109,7 @@ class Status:
     scrubs: Scrubs
     walks: Walks
     tasks: TaskNotes
-    policy: ReadPolicy
+    policy: CountedReading
     relayout: Relayout
     lifecycle: Lifecycle
     bin: BinUpkeep
@@ -115,12 +117,12 @@ class Status:
     reaper: Reaper
     sweep: Sweep
     held: Callable[[], str]
-    cache: VersionCache
+    cache: CountedCache
     layout: Layout
     min_parts: int
-    site: StreamingSite
-    observing: Observing
-    descriptors: Descriptors
+    site: CountedSite
+    observing: CountedObserving
+    descriptors: CountedDescriptors
     certificates: CertificateFolders
     started_at_s: float
     clock: Any
