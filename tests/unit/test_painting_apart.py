@@ -101,6 +101,21 @@ def test_a_decoder_knows_no_other_image_and_can_do_nothing_but_answer_its_own() 
     assert found == [[["one"], unbound()], [["two"], unbound()], [["three"], unbound()]]
 
 
+CONFINED = """
+from splitd.frontends.console.thumbnails.painting import _confine, refuse_unconfined
+
+for _ in range(16):  # as often as the kernel allows
+    _confine()
+refuse_unconfined()
+"""
+
+
+def test_a_program_that_cannot_confine_decoders_says_so_and_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", CONFINED], capture_output=True, check=False)
+    can = landlock_version() >= 1
+    assert (done.returncode, b"Landlock cannot be used: Argument list too long" in done.stderr) == (int(can), can)
+
+
 def test_a_decoder_that_breaks_or_gives_no_answer_harms_no_other_image() -> None:
     dead, lie, flood, good = answers([b"dies", b"lies", b"floods", b"good"])
     for is_made, why in (dead, lie, flood):

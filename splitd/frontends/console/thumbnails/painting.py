@@ -240,6 +240,25 @@ def _confine() -> None:
     os.close(ruleset)
 
 
+def refuse_unconfined() -> None:
+    """Try in a child whether decoders can be confined: theirs could not say why it is that they answer nothing.
+
+    :raise SystemExit: they cannot.
+    """
+    child = os.fork()
+    if child == 0:
+        problem = 0
+        try:
+            _confine()
+        except OSError as found:
+            problem = found.errno or 1
+        finally:
+            os._exit(problem)
+    problem = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if problem:
+        raise SystemExit(f"no image is decoded, because Landlock cannot be used: {os.strerror(problem)}")
+
+
 def _syscall(number: int, *arguments: object) -> int:
     call = ctypes.CDLL(None, use_errno=True).syscall
     call.restype = ctypes.c_long
@@ -264,6 +283,7 @@ def prepare() -> None:
 
 def main() -> None:
     """Serve the process that started this one, until it closes the pipe."""
+    refuse_unconfined()
     prepare()
     serve(sys.stdin.fileno(), sys.stdout.fileno())
 
