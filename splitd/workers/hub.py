@@ -35,6 +35,9 @@ from storaged.system.periodic import Periodic
 _SHOW_S = 0.2
 """How often the state of the nodes is shown to workers, if it has changed."""
 
+_MEASURE_S = 5.0
+"""How often the catalog is asked for the most parts of a file."""
+
 _ANSWER_S = 2.0
 """How long a worker may take to report."""
 
@@ -53,7 +56,6 @@ class Hub(Factory):
     :param seams: of the catalog, by the names in `splitd.workers.methods`.
     :param ledger: the catalog's, which repeats aborts.
     :param epoch: returns the epoch that nodes take requests of.
-    :param statistics: returns the widest layout in use.
     :param operating: what operators see and do.
     :param note_attempt: called with each login that a worker judges; see `Access.note_attempt`.
     :param wanted: how many workers there shall be.
@@ -100,6 +102,8 @@ class Hub(Factory):
         self._port: Any = None
         self._all_serve: Deferred[None] = Deferred()
         self._showing = Periodic(self._show, _SHOW_S, reactor, "showing the nodes to workers")
+        # A database is asked for it: that takes a while, and nothing may come of it.
+        self._measuring = Periodic(self._measure, _MEASURE_S, reactor, "asking how many parts files have")
 
     def start(self, cluster: str, descriptor: int) -> Deferred[None]:
         """Let workers in.
@@ -109,6 +113,7 @@ class Hub(Factory):
         """
         self._cluster = cluster
         self._port = self._reactor.adoptStreamPort(descriptor, socket.AF_UNIX, self)
+        self._measuring.start(0)
         self._showing.start()
         return self._all_serve
 
@@ -122,6 +127,7 @@ class Hub(Factory):
         self._port._shouldShutdown = False
         port, self._port = self._port, None
         await port.stopListening()
+        await self._measuring.stop(cancel=True)
         await self._showing.stop()
         for answering in list(self._sessions.values()):
             answering.end()
@@ -206,9 +212,11 @@ class Hub(Factory):
         """Return what workers have to know of the cluster now."""
         return View(self._cluster, self._epoch(), self._widest, [NodeView.of(node) for node in self._registry.nodes()])
 
-    async def _show(self) -> None:
-        with suppress(CatalogAway):  # a database; the nodes are shown all the same
+    async def _measure(self) -> None:
+        with suppress(CatalogAway):  # a database; the next round asks again
             self._widest = (await self._seams["catalog"].statistics()).widest
+
+    def _show(self) -> None:
         shown = encode_view(self.view())
         if bytes(shown) != self._shown:
             self._shown = bytes(shown)
@@ -233,7 +241,7 @@ class Hub(Factory):
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
-        await self._show()
+        self._show()
         await self._ask_all(RELOAD)
 
     async def collect(self) -> Report:
