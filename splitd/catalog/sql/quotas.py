@@ -31,6 +31,14 @@ class CurrentMeters(Meters):
     def _at(self, _: Any) -> None:
         """Each transaction has its own."""
 
+    def refuse_upload(self, path: str) -> None:
+        """Refuse one more unfinished upload; see `Meters.refuse_upload`.  No other one below the quotas is counted
+        until the end of the transaction.
+        """
+        if self.quotas:
+            self._current.meters.load([path])
+            super().refuse_upload(path)
+
     def refuse_segment(self, path: str, growth: int) -> None:
         """Refuse more bytes of segments; see `Meters.refuse_segment`.  No other segment below the quotas is counted
         until the end of the transaction.

@@ -136,11 +136,18 @@ class StoredContinued(ContinuedUploads):
 
     def below(self, path: str) -> int:
         """Return the bytes of segments at a path and below it; see `ContinuedUploads.below`."""
+        return self._count("coalesce(sum(size), 0)::bigint", path) + super().below(path)
+
+    def count_below(self, path: str) -> int:
+        """Return how many uploads are for a path and below it; see `ContinuedUploads.count_below`."""
+        return self._count("count(*)", path) + super().count_below(path)
+
+    def _count(self, what: str, path: str) -> int:
+        """Count in the rows; what the transaction has changed is not written yet."""
         place = plain_place_of(path).encode()
-        query = """SELECT coalesce(sum(size), 0)::bigint FROM continued
-            WHERE path IN (%s, %s) OR (path >= %s AND path < %s)"""
+        query = f"SELECT {what} FROM continued WHERE path IN (%s, %s) OR (path >= %s AND path < %s)"
         found = self._cursor.execute(query, (place, place + b"/", place + b"/", place + b"0")).fetchone()[0]
-        return int(found) + super().below(path)
+        return int(found)
 
     def end(self, upload: str) -> Continued | None:
         """Remove and return an upload; None if there is none with this id."""
