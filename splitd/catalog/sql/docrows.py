@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from splitd.catalog.sql.counts import Counts
+from splitd.catalog.sql.rows import array, array_of_texts
 from splitd.model.documents import Document, Documents
 
+_MOST_DROPPED = 500
+"""How many documents that have expired one `put` drops; the next one drops more."""
 _COLUMNS = "kind, key, owner, body, expires_ms, revision"
 
 
@@ -38,7 +41,7 @@ class DocumentRows(Documents):
     def put(self, document: Document, now_ms: int) -> None:
         """Add a document; see `Documents.put`."""
         self._take("kind = %s AND key = %s", document.kind, _name(document.key))
-        self._take("expires_ms > 0 AND expires_ms <= %s", now_ms)
+        self._take("expires_ms > 0 AND expires_ms <= %s ORDER BY expires_ms LIMIT %s", now_ms, _MOST_DROPPED)
         super().put(document, now_ms)
 
     def page(self, kind: str, owner: str | None, after: str, limit: int, now_ms: int) -> list[Document]:
@@ -66,8 +69,12 @@ class DocumentRows(Documents):
     def flush(self, counts: Counts) -> None:
         """Write what was changed."""
         execute = self._cursor.execute
-        for kind, key in self._loaded.keys() - self._documents.keys():
-            execute("DELETE FROM document WHERE kind = %s AND key = %s", (kind, _name(key)))
+        gone = sorted(self._loaded.keys() - self._documents.keys())
+        if gone:
+            query = """DELETE FROM document d USING unnest(%s::text[], %s::bytea[]) AS gone(kind, key)
+                WHERE d.kind = gone.kind AND d.key = gone.key"""
+            kinds, keys = zip(*gone, strict=True)
+            execute(query, (array_of_texts(kinds), array([_name(key) for key in keys])))
         for place, document in self._documents.items():
             if self._loaded.get(place) is not document:
                 row = document.kind, _name(document.key), _name(document.owner), document.body.encode()

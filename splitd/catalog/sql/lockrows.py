@@ -12,6 +12,9 @@ from splitd.model.paths import above, place_of
 _MOST_MARKS = 4096
 """How many of the places where a lock was taken are remembered."""
 
+_EXPIRED_MS = 3_600_000
+"""How long the rows of locks are kept that have expired: the clocks of fronts may differ."""
+
 _SUMMARY = """(SELECT coalesce(max(taken), 0) FROM lock_mark), EXISTS (SELECT FROM lock),
     (SELECT coalesce(min(taken), 0) FROM lock_mark), (SELECT count(*) FROM lock_mark)"""
 _WIDTH = 4
@@ -70,10 +73,12 @@ class StoredLocks(Locks):
             self.take(Lock(path.decode(), *rest))
 
     def _load_locks(self, wanted: list[bytes], places: list[bytes]) -> None:
-        query = f"""SELECT {_COLUMNS} FROM lock WHERE place = ANY(%s) OR EXISTS (
-                SELECT FROM unnest(%s::bytea[]) AS here(place)
-                WHERE lock.place >= here.place || '/' AND lock.place < here.place || '0')
-            ORDER BY serial"""
+        query = f"""SELECT {_COLUMNS} FROM (
+                SELECT {_COLUMNS}, serial FROM lock WHERE place = ANY(%s)
+                UNION
+                SELECT {_COLUMNS}, serial FROM unnest(%s::bytea[]) AS here(above)
+                JOIN lock ON place >= above || '/' AND place < above || '0'
+            ) AS found ORDER BY serial"""
         for path, *rest in self._cursor.execute(query, (wanted, places)).fetchall():
             lock = Lock(path.decode(), *rest)
             self._before[lock.token] = lock
@@ -86,10 +91,13 @@ class StoredLocks(Locks):
         gone = sorted(self._before.keys() - now.keys())
         if gone:
             execute("DELETE FROM lock WHERE token = ANY(%s)", (gone,))
-        for token, lock in now.items():
-            if self._before.get(token) != lock:
-                row = lock.path.encode(), token, lock.scope, lock.deep, lock.owner, lock.taken_ms, lock.expires_ms
-                execute(_PUT, (*row, lock.user, place_of(lock.path).encode()))
+        put = {token: lock for token, lock in now.items() if self._before.get(token) != lock}
+        if put:
+            latest_ms = max(lock.taken_ms for lock in put.values())
+            execute("DELETE FROM lock WHERE expires_ms <= %s", (latest_ms - _EXPIRED_MS,))
+        for token, lock in put.items():
+            row = lock.path.encode(), token, lock.scope, lock.deep, lock.owner, lock.taken_ms, lock.expires_ms
+            execute(_PUT, (*row, lock.user, place_of(lock.path).encode()))
         for (place, deep), taken in self._last_taken.items():
             if self._marks_before.get((place, deep)) != taken:
                 query = """INSERT INTO lock_mark VALUES (%s, %s, %s)

@@ -11,9 +11,18 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from splitd.catalog.sql.catalog import StoredCatalog
-from splitd.errors import Entangled, NameTaken, NotFound, ParentMissing, PreconditionFailed, SplitdError
+from splitd.errors import (
+    Entangled,
+    NameTaken,
+    NotFound,
+    ParentMissing,
+    PreconditionFailed,
+    QuotaExceeded,
+    SplitdError,
+)
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
+from splitd.model.documents import Document
 from splitd.model.locks import EXCLUSIVE, Lock
 from splitd.model.manifest import Manifest
 from splitd.model.quotas import Quota
@@ -154,3 +163,32 @@ async def test_two_fronts_do_not_exceed_a_quota_together(both: Both) -> None:
     assert outcomes.count(True) == 10
     [use] = await both.fronts[1].quotas.usage()
     assert use.files == 10
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_fronts_do_not_begin_more_uploads_together_than_a_quota_allows_files(both: Both) -> None:
+    for front in both.fronts:
+        await front.quotas.set_quotas([Quota("/q", ("/q",), files=10)])
+    racing = [ended(both.fronts[number % 2].continued.begin(f"{number:032x}", "/q/f", "")) for number in range(30)]
+    outcomes = [await each for each in racing]
+    assert outcomes.count(None) == 10
+    assert outcomes.count(QuotaExceeded) == 20
+    await both.fronts[0].continued.begin(A, "/r", "")
+    assert await both.fronts[1].continued.abort(f"{outcomes.index(None):032x}", "")
+    await both.fronts[0].continued.begin(B, "/q/g", "")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_has_expired_leaves_no_rows(both: Both) -> None:
+    one, two = both.fronts
+    await one.make_collection("/a")
+    both.rows("""INSERT INTO lock (token, path, place, scope, deep, owner, taken_ms, expires_ms, holder, serial)
+        VALUES ('old', '/b', '/b', 'exclusive', false, '', 0, 1000, '', 1)""")
+    empty = manifest(A, size=0, nodes=())
+    await two.locks.lock(Lock("/a", "urn:1", EXCLUSIVE, False, "", 10_000_000, 2**52), ALWAYS, empty)
+    assert both.rows("SELECT token FROM lock") == [("urn:1",)]
+    both.rows("""INSERT INTO document (kind, key, owner, body, expires_ms, revision)
+        SELECT 'login', convert_to(number::text, 'UTF8'), '', '', 1, number FROM generate_series(1, 900) AS number""")
+    for number in range(2):
+        await one.documents.put(Document("login", f"new {number}", "", ""))
+    assert both.rows("SELECT count(*) FROM document") == [(2,)]
