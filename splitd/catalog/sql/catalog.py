@@ -14,7 +14,6 @@ from zope.interface import implementer
 from splitd import __version__
 from splitd.catalog.journalled import JournalledCatalog, new_cluster_id
 from splitd.catalog.layouts import JournalledLayouts
-from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.sql.binning import StoredBin
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.counts import read_counts
@@ -28,7 +27,7 @@ from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
 from splitd.catalog.sql.seen import StoredFronts
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHealLedger, StoredVersions
-from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredUploads
+from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredPartMoves, StoredUploads
 from splitd.catalog.sql.watch import PATIENCE_S, Watch
 from splitd.catalog.sql.workers import Connect, Current, Reader, Writer
 from splitd.catalog.state import State
@@ -105,7 +104,7 @@ class StoredCatalog(JournalledCatalog):
         state = self._state = cast("State", current)
         changes = self._changes = StoredChanges(self._durable, self._alone, self._light, self._looks, current, wall)
         self.kept = KeptLooks(lambda: changes.check(self.kept.tell), partial(reactor.callLater, 0))
-        self.part_moves = JournalledPartMoves(state, changes, front)
+        self.part_moves = StoredPartMoves(state, changes, front)
         meters = self._meters = CurrentMeters(state, current)
         self.quotas = StoredQuotas(changes, meters, current, front)
         self.ledger = StoredUploads(state, changes, self.part_moves, front, meters)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -12,75 +12,131 @@ from twisted.python.failure import Failure
 from splitd.catalog.continued import Continued, place_of
 from splitd.catalog.continuing import JournalledContinuedUploads
 from splitd.catalog.ledger import JournalledUploads, all_of
+from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.sql.beginning import Beginning
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.rows import name_of
 from splitd.catalog.sql.segments import COLUMNS
-from splitd.errors import BadName
+from splitd.catalog.state import State
+from splitd.errors import BadName, MoveRefused
 from splitd.interfaces.continued import ContinuedUpload, Segment
 from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
 from storaged.parts.format import PartId
 
 _MOST_DOUBTFUL = 10_000
-"""How many uploads are remembered whose beginning failed."""
+"""How many uploads and moves are remembered whose beginning failed."""
+_Key = TypeVar("_Key", str, PartCopy)
+
+
+class Doubtful(Generic[_Key]):
+    """What may be under way though its beginning failed, the oldest first.
+
+    :param refusals: the errors by which a beginning is refused, perhaps because it is under way already.
+    """
+
+    def __init__(self, *refusals: type[Exception]) -> None:
+        self._refusals = refusals
+        self._keys: dict[_Key, None] = {}
+
+    def __iter__(self) -> Iterator[_Key]:
+        return iter(list(self._keys))
+
+    def __contains__(self, key: _Key) -> bool:
+        return key in self._keys
+
+    def failed(self, failure: Failure, keys: Iterable[_Key]) -> Failure:
+        """Take note that a beginning failed."""
+        if not failure.check(*self._refusals):
+            self._keys.update(dict.fromkeys(keys))
+            while len(self._keys) > _MOST_DOUBTFUL:
+                self.ended(next(iter(self._keys)))
+        return failure
+
+    def ended(self, key: _Key) -> None:
+        """Take note that one is not under way any more, or begins again."""
+        self._keys.pop(key, None)
+
+
+class StoredPartMoves(JournalledPartMoves):
+    """Moves of parts; see `IPartMoves`.
+
+    :ivar doubtful: the moves whose beginning failed.
+    """
+
+    def __init__(self, state: State, changes: StoredChanges, front: str) -> None:
+        super().__init__(state, changes, front)
+        self.doubtful: Doubtful[PartCopy] = Doubtful(MoveRefused)
+
+    def begin_move(self, copy: PartCopy) -> Deferred[None]:
+        """Record that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
+        self.doubtful.ended(copy)
+        return super().begin_move(copy).addErrback(self.doubtful.failed, [copy])
 
 
 class StoredUploads(JournalledUploads):
     """Uploads; see `IUploadLedger`."""
 
     _changes: StoredChanges
+    _part_moves: StoredPartMoves
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._doubtful: dict[str, None] = {}  # the oldest first
+        self._doubtful: Doubtful[str] = Doubtful(ValueError, BadName)
 
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
         """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
-
-        def failed(failure: Failure) -> Failure:
-            if failure.check(ValueError, BadName):
-                return failure  # it was refused, perhaps because one of them is under way already
-            self._doubtful.update(dict.fromkeys(start.upload for start in starts))
-            while len(self._doubtful) > _MOST_DOUBTFUL:
-                del self._doubtful[next(iter(self._doubtful))]
-            return failure
-
         with self._changes.manner(beginning=Beginning(starts, self._front, self._changes.now_ms)):
             begun = super().begin_all(starts)
-        return begun.addErrback(failed)
+        return begun.addErrback(self._doubtful.failed, [start.upload for start in starts])
 
     def abort_abandoned(self) -> Deferred[int]:
         """Abort the uploads and moves of fronts whose leases have expired; see `IUploadLedger.abort_abandoned`.
 
-        So are uploads of this front whose beginning failed.  If the connection was lost while that was on its way, the
+        So are those of this front whose beginning failed.  If the connection was lost while that was on its way, the
         database may record it later, when their abort has found nothing.
         """
         return Deferred.fromCoroutine(self._abort_abandoned())
 
     async def _abort_abandoned(self) -> int:
-        doubtful = list(self._doubtful)
-        begun, gone, copies = await self._changes.read(partial(self._abandoned, doubtful))
+        uploads, copies = list(self._doubtful), list(self._part_moves.doubtful)
+        begun, moving, gone, left = await self._changes.read(partial(self._abandoned, uploads, copies))
         self._changes.refuse_read_only()
-        reason = "its front is gone"
-        aborted: list[Deferred[Any]] = [self.abort(upload, "its beginning failed") for upload in begun]
+        moving = [copy for copy in moving if copy in self._part_moves.doubtful]  # else it has begun again meanwhile
+        failed, reason = "its beginning failed", "its front is gone"
+        aborted: list[Deferred[Any]] = [self.abort(upload, failed) for upload in begun]
+        aborted += [self._part_moves.abort_move(copy, failed) for copy in moving]
         aborted += [self.abort(upload, reason) for upload in gone]
-        aborted += [self._part_moves.abort_move(copy, reason) for copy in copies]
+        aborted += [self._part_moves.abort_move(copy, reason) for copy in left]
         count = await all_of(aborted)
         for upload in begun:
-            self._doubtful.pop(upload, None)
+            self._doubtful.ended(upload)
+        for copy in moving:
+            self._part_moves.doubtful.ended(copy)
         return count
 
-    def _abandoned(self, doubtful: Sequence[str]) -> tuple[list[str], list[str], list[PartCopy]]:
-        state: Any = self._state
+    def _abandoned(
+        self, uploads: Sequence[str], copies: Sequence[PartCopy]
+    ) -> tuple[list[str], list[PartCopy], list[str], list[PartCopy]]:
+        """Find the uploads and moves among doubtful ones that are under way, and those of fronts that are gone."""
         gone = "front != %s AND front NOT IN (SELECT id FROM front WHERE expires > now())"
         execute = self._changes.cursor.execute
-        uploads = execute(f"SELECT upload FROM upload WHERE {gone}", (self._front,)).fetchall()
+        left = execute(f"SELECT upload FROM upload WHERE {gone}", (self._front,)).fetchall()
         moves = execute(f"SELECT upload, part, node FROM move WHERE {gone}", (self._front,)).fetchall()
-        copies = [PartCopy(key.hex(), part, state.parts.node_ids([node])[0]) for key, part, node in moves]
-        keys = [bytes.fromhex(each) for each in doubtful]
-        begun = execute("SELECT upload FROM upload WHERE upload = ANY(%s)", (keys,)).fetchall() if keys else []
-        return [key.hex() for (key,) in begun], [key.hex() for (key,) in uploads], copies
+        begun, moving = list[tuple[bytes]](), list[Any]()
+        if uploads:
+            keys = [bytes.fromhex(each) for each in uploads]
+            begun = execute("SELECT upload FROM upload WHERE upload = ANY(%s)", (keys,)).fetchall()
+        if copies:
+            keys = [bytes.fromhex(copy.upload) for copy in copies]
+            moving = execute("SELECT upload, part, node FROM move WHERE upload = ANY(%s)", (keys,)).fetchall()
+        doubtful = set(copies)
+        in_doubt = [copy for copy in self._copies(moving) if copy in doubtful]
+        return _hexed(begun), in_doubt, _hexed(left), self._copies(moves)
+
+    def _copies(self, rows: Sequence[Any]) -> list[PartCopy]:
+        state: Any = self._state
+        return [PartCopy(key.hex(), part, state.parts.node_ids([node])[0]) for key, part, node in rows]
 
     def orphans(self, node: str, parts: Sequence[PartId]) -> Deferred[list[PartId]]:
         """Choose the parts that have no reason to lie on a node; see `IUploadLedger.orphans`."""
@@ -89,6 +145,10 @@ class StoredUploads(JournalledUploads):
             return [part for part in parts if not self._state.knows(part, node)]
 
         return self._changes.read(choose, *(part.upload for part in parts))
+
+
+def _hexed(rows: Sequence[tuple[bytes]]) -> list[str]:
+    return [key.hex() for (key,) in rows]
 
 
 class StoredContinuedUploads(JournalledContinuedUploads):

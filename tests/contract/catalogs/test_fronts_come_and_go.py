@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from splitd import __version__
-from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.errors import CatalogAway, SplitdError
 from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
@@ -46,7 +46,7 @@ async def test_an_upload_that_the_database_records_after_its_abort_is_aborted_an
         await eventually(lambda: both.rows(f"SELECT pg_terminate_backend(pid) {waiting}"))
         with pytest.raises(CatalogAway):
             await beginning
-        await becomes(lambda: is_aborted(one, A))
+        await becomes(lambda: is_made(one.ledger.abort(A, "the database does not answer")))
         server.commit()
     assert await two.ledger.abort_abandoned() == 0
     assert await one.ledger.abort_abandoned() == 1
@@ -54,10 +54,36 @@ async def test_an_upload_that_the_database_records_after_its_abort_is_aborted_an
     assert await commit(one.ledger, "/g", manifest(B))
 
 
-async def is_aborted(front: StoredCatalog, upload: str) -> bool:
-    """Abort an upload; return whether that was possible."""
+@pytest_twisted.ensureDeferred
+async def test_a_move_that_the_database_records_after_its_abort_is_aborted_and_no_other_of_its_front(
+    both: Both,
+) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    late, goes_on = PartCopy(A, 2, "g"), PartCopy(A, 3, "h")
+    await one.part_moves.begin_move(goes_on)
+    both.rows("INSERT INTO node SELECT max(number) + 1, 'g' FROM node")
+    with closing(postgres().connect(both.schema)) as server:  # does what is on its way when the connection is lost
+        server.execute(f"""INSERT INTO move SELECT decode('{A}', 'hex'), 2, number, 0, 'front 1'
+            FROM node WHERE id = 'g'""")
+        beginning = one.part_moves.begin_move(late)
+        waiting = f"FROM pg_stat_activity WHERE {server.info.backend_pid} = ANY(pg_blocking_pids(pid))"
+        await eventually(lambda: both.rows(f"SELECT pg_terminate_backend(pid) {waiting}"))
+        with pytest.raises(CatalogAway):
+            await beginning
+        await becomes(lambda: is_made(one.part_moves.abort_move(late, "the database does not answer")))
+        server.commit()
+    assert await two.ledger.abort_abandoned() == 0
+    assert await one.ledger.abort_abandoned() == 1
+    assert await one.ledger.abort_abandoned() == 0
+    await one.part_moves.commit_move(goes_on)
+    await one.part_moves.begin_move(PartCopy(A, 2, "i"))
+
+
+async def is_made(change: Deferred[None]) -> bool:
+    """Return whether a change was possible; else the database was away."""
     try:
-        await front.ledger.abort(upload, "the database does not answer")
+        await change
     except CatalogAway:
         return False
     return True
