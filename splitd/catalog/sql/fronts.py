@@ -95,6 +95,7 @@ class Registration:
         self._leads_always = False
         self._asked_at = -math.inf
         self._reads: dict[str, float] = {}
+        self._reads_lock = threading.Lock()
         self.held = HeldLeases(front)
         self._term = 0
         self._looked_s = elapsed_s()
@@ -201,13 +202,17 @@ class Registration:
         was, and looked its version up before.  As long as no part of a version is to be deleted, it counts as if its
         download had just begun: else a file that somebody reads at any time would keep all that is to be deleted.
         """
-        now_s = elapsed_s()
-        reads = {upload: self._reads.get(upload, self._looked_s) for upload in self.reading()}
+        with self._reads_lock:  # each connection that makes changes renews the lease in a thread of its own
+            now_s = elapsed_s()
+            self._reads = {upload: self._reads.get(upload, self._looked_s) for upload in self.reading()}
+            self._looked_s = now_s
+            reads = dict(self._reads)
         if reads:
             keys = [bytes.fromhex(upload) for upload in reads]
-            reads |= {upload.hex(): now_s for (upload,) in connection.execute(_WHOLE, (keys,)).fetchall()}
-        self._reads = reads
-        self._looked_s = now_s
+            whole = {upload.hex(): now_s for (upload,) in connection.execute(_WHOLE, (keys,)).fetchall()}
+            reads |= whole
+            with self._reads_lock:
+                self._reads |= dict.fromkeys(whole.keys() & self._reads.keys(), now_s)
         oldest_s = now_s - min(reads.values(), default=now_s)
         connection.execute(_READS, (oldest_s + LEASE_S + LOOKED_UP_S, self._front))
 
