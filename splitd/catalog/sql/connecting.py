@@ -28,14 +28,29 @@ _OPTIONS = {
 }
 
 _SETTINGS = """SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET standard_conforming_strings TO on;
+    SET statement_timeout TO 0; SET lock_timeout TO 0;
     SET idle_in_transaction_session_timeout TO '60s'; SET plan_cache_mode TO force_generic_plan;
     SET default_transaction_isolation TO 'read committed'"""
 """What statements rely on, whatever the server's defaults are."""
 TIMEOUT_S = 3
 """How long a server may take to let a front in, and again to take the settings."""
 
+_OF_THE_SERVER = {"08", "28", "3D", "53", "57", "58"}
+"""Classes of SQLSTATE: connections, logins, databases, resources, operators, the system around the server."""
+_CANCELED, _READ_ONLY = "57014", "25006"
+
 Server = tuple[tuple[str, str], ...]
 """Parameters by which libpq connects to one server."""
+
+
+def is_away(problem: BaseException) -> bool:
+    """Whether a statement has failed because of the server or the connection, and not because of what it says."""
+    if not isinstance(problem, psycopg.Error):
+        return False
+    state = problem.sqlstate
+    if state is None:
+        return isinstance(problem, psycopg.OperationalError | psycopg.InterfaceError)
+    return state == _READ_ONLY or (state[:2] in _OF_THE_SERVER and state != _CANCELED)
 
 
 class Connection(psycopg.Connection[Any]):

@@ -10,7 +10,7 @@ from collections.abc import Set as SetOf
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
 from splitd.catalog.keys import JournalledKeys
@@ -19,7 +19,9 @@ from splitd.catalog.metering import Meters
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.kept import KeptLooks
+from splitd.catalog.sql.rows import refuse_unindexed
 from splitd.catalog.state import State
+from splitd.errors import BadName
 from splitd.interfaces.keys import MOST_LISTED, Key, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.model.conditions import Condition
@@ -61,6 +63,10 @@ class StoredLocks(JournalledLocks):
 
     def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
         """Take a lock; see `ILocks.lock`."""
+        try:
+            refuse_unindexed(requested.path)
+        except BadName:
+            return fail()
         with self._changes.manner(exclusive=True):
             return super().lock(requested, condition, empty)
 

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from splitd.errors import BadName
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+
+MOST_INDEXED = 2600
+"""The most bytes of a path that an index can have: an entry of a B-tree has at most 2,704."""
 
 _said = msgspec.json.Decoder(str | Media)
 _manifest = msgspec.msgpack.Decoder(Manifest)
@@ -72,6 +76,18 @@ def _item(value: bytes | int | None) -> str:
 def name_of(column: bytes) -> str:
     """Return the text in a column of bytes."""
     return column.decode()
+
+
+def refuse_unindexed(path: str) -> None:
+    """Refuse what would put a path into an index that is too long for it.
+
+    :raise BadName: it is.
+    """
+    size = len(path.encode(errors="replace"))
+    if size > MOST_INDEXED:
+        raise BadName(
+            f"{path[:200]!r}: {size} bytes; a database takes locks and resumable uploads up to {MOST_INDEXED}"
+        )
 
 
 def is_text(text: str) -> bool:

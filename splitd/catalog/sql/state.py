@@ -34,7 +34,7 @@ DROPPED_AT_ONCE = 200
 """So many segments are dropped in the transaction that ends them; more are dropped later."""
 
 NAMES_GATE = 0x73706C74
-"""The key of the advisory lock that all changes of names share, and that who takes or releases a lock has alone."""
+"""The key of the advisory lock that all changes of names share, and that who takes or refreshes a lock has alone."""
 DOCUMENTS_GATE = 0x73706C75
 """The key of the one that each change of documents has alone."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from splitd.catalog.continued import Continued, place_of
@@ -15,13 +15,14 @@ from splitd.catalog.ledger import JournalledUploads, all_of
 from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.sql.beginning import Beginning
 from splitd.catalog.sql.changes import StoredChanges
-from splitd.catalog.sql.rows import name_of
+from splitd.catalog.sql.rows import name_of, refuse_unindexed
 from splitd.catalog.sql.segments import COLUMNS
 from splitd.catalog.state import State
 from splitd.errors import BadName, MoveRefused
 from splitd.interfaces.continued import ContinuedUpload, Segment
 from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
+from splitd.model.media import Media
 from storaged.parts.format import PartId
 
 _MOST_DOUBTFUL = 10_000
@@ -155,6 +156,14 @@ class StoredContinuedUploads(JournalledContinuedUploads):
     """Uploads that can be continued; see `IContinuedLedger`."""
 
     _changes: StoredChanges
+
+    def begin(self, upload: str, path: str, said: str | Media) -> Deferred[None]:
+        """Record that an upload was begun; see `IContinuedLedger.begin`."""
+        try:
+            refuse_unindexed(path)
+        except BadName:
+            return fail()
+        return super().begin(upload, path, said)
 
     def find(self, upload: str) -> Deferred[ContinuedUpload | None]:
         """Look up an upload; see `IContinuedLedger.find`."""

@@ -11,13 +11,14 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.catalog.changes import Claim, Prepare
 from splitd.catalog.effects import enact
 from splitd.catalog.sql.beginning import Beginning, begin_at_once
 from splitd.catalog.sql.chains import ChainBroken
-from splitd.catalog.sql.connecting import Statements
+from splitd.catalog.sql.connecting import Statements, is_away
 from splitd.catalog.sql.exclusion import EXCLUDED, SHARE, Excluded
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
@@ -25,9 +26,12 @@ from splitd.catalog.sql.lanes import Job
 from splitd.catalog.sql.lockrows import LocksTaken
 from splitd.catalog.sql.stamps import News, Stamps
 from splitd.catalog.sql.state import DOCUMENTS_GATE, NAMES_GATE, Common, StoredState
+from splitd.errors import CatalogAway
 from splitd.model.packing import Packing
 from splitd.model.records import Record
 from storaged.system.clocks import elapsed_s
+
+_log = Logger()
 
 TRIES = 50
 """How often a transaction is tried that conflicts with others."""
@@ -35,7 +39,6 @@ TRIES = 50
 Connect = Callable[[], Any]
 """Returns a new connection to the database, which is not in a transaction."""
 
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation, ChainBroken)
 
 
@@ -201,6 +204,15 @@ def _gate_of(changes: Sequence[Change]) -> str:
     return ""
 
 
+def _refusal() -> Failure:
+    """Return the failure that is being handled, of one change; what the database has refused may be tried again."""
+    failure = Failure()
+    if failure.check(psycopg.OperationalError, *_CONFLICTS):
+        _log.failure("catalog: a change that the database has refused", failure)
+        return Failure(CatalogAway("the database of the catalog could not make this change now"))
+    return failure
+
+
 class Writer(Connected):
     """Makes changes: each batch is one transaction.
 
@@ -249,13 +261,13 @@ class Writer(Connected):
             self.idle()
         try:
             return self._together([job for job in batch if isinstance(job, Change)])
-        except _LOST:
-            self.close()  # what its transaction has come to is not known
-            raise
-        except Exception:
+        except Exception as problem:
+            if is_away(problem):
+                self.close()  # what its transaction has come to is not known
+                raise
             self._connection.rollback()
             if len(batch) == 1:
-                return [Failure()]
+                return [_refusal()]
             # One of them is at fault; the others must not suffer from it.
             return [outcome for each in batch for outcome in self.work([each])]
 
@@ -334,12 +346,11 @@ class Reader(Connected):
         try:
             self.open()
             return self._look(looks)
-        except _LOST:  # perhaps long ago: looks can be repeated
+        except Exception as problem:
             self.close()
-            self.open()
-            return self._look(looks)
-        except Exception:
-            self.close()
+            if is_away(problem):  # perhaps long ago: looks can be repeated
+                self.open()
+                return self._look(looks)
             if len(batch) == 1:
                 return [Failure()]
             return [outcome for each in batch for outcome in self.work([each])]
