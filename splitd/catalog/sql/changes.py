@@ -24,6 +24,9 @@ from storaged.system.clocks import WallClock
 
 _Result = TypeVar("_Result")
 
+_MANY_SLICES = 100
+"""After so many slices of the work that changes have left behind, nobody waits for more of it."""
+
 
 @attrs.frozen
 class Manner:
@@ -71,6 +74,7 @@ class StoredChanges(Changes):
         self._manner = Manner()
         self._held: dict[Lane, list[Job]] | None = None
         self._settles: Deferred[None] | None = None
+        self._waiting: list[Deferred[None]] = []
         self._stopped = False
 
     @contextmanager
@@ -216,24 +220,21 @@ class StoredChanges(Changes):
         return self._current._cursor
 
     def settled(self) -> Deferred[None]:
-        """Wait for the work that changes have left behind so far; see `Changes.settled`."""
-        return self.read(self._is_empty).addCallback(lambda empty: None if empty else self._settle_all())
+        """Wait for the work that changes have left behind so far, or for a part of it; see `Changes.settled`.
+
+        Of trees of more than 100,000 names, who waits can go on with what is done: others may go on to delete trees.
+        """
+        return self.read(self._is_empty).addCallback(lambda empty: None if empty else self._settle_some())
 
     def _is_empty(self) -> bool:
         return is_trash_empty(self.cursor)
 
-    def _settle_all(self) -> Deferred[None]:
+    def _settle_some(self) -> Deferred[None]:
         self.settle()
         if self._settles is None:
             return succeed(None)
         waits: Deferred[None] = Deferred()
-
-        def ended(result: Any) -> Any:
-            if not waits.called:
-                waits.callback(None)
-            return result
-
-        self._settles.addBoth(ended)
+        self._waiting.append(waits)
         return waits
 
     def settle(self) -> None:
@@ -243,9 +244,13 @@ class StoredChanges(Changes):
             self._settles.addErrback(self._not_settled).addBoth(self._has_settled)
 
     async def _settle(self) -> None:
+        slices = 0
         while not self._stopped:
             if not await self.write(self._slice) and await self.read(self._is_empty):
                 return
+            slices += 1
+            if slices % _MANY_SLICES == 0:
+                self._tell_settled()
 
     def _slice(self) -> bool:
         current: Any = self._current
@@ -257,6 +262,13 @@ class StoredChanges(Changes):
 
     def _has_settled(self, _: object) -> None:
         self._settles = None
+        self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not each.called:
+                each.callback(None)
 
     def stop(self) -> None:
         """Do no more of the work that changes have left behind; any front does it later."""

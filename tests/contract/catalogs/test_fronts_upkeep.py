@@ -145,3 +145,11 @@ async def test_a_page_of_doomed_parts_is_dropped_if_the_upkeep_was_lost_while_it
         blocking.rollback()
     assert (await page).parts == []
     assert (await one.doomed_parts.doomed_on("a", "", 9)).parts == [PartId(A, 0)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_deletion_of_parts_does_not_wait_until_all_that_was_deleted_is_taken_apart(both: Both) -> None:
+    both.rows("""INSERT INTO entry (parent, name, id, created_ms, modified_ms)
+        SELECT -1, convert_to(number::text, 'UTF8'), number, 0, 0 FROM generate_series(1001, 3000) AS number""")
+    await both.fronts[0].doomed_parts.doomed_nodes()
+    assert both.rows("SELECT count(*) > 0 FROM entry WHERE parent = -1") == [(True,)]
