@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
@@ -74,15 +74,34 @@ class Postgres:
         self._process.wait()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let it and all its processes stand still for the length of the block; it still takes connections."""
-        self._signal(signal.SIGSTOP)
+    def paused(self, *pids: int) -> Iterator[None]:
+        """Let it stand still for the length of the block; it still takes connections.
+
+        :param pids: only these of its processes; none for all.
+        """
+        self._signal(signal.SIGSTOP, pids)
         try:
             yield
         finally:
-            self._signal(signal.SIGCONT)
+            self._signal(signal.SIGCONT, pids)
 
-    def _signal(self, number: signal.Signals) -> None:
+    @contextmanager
+    def lacking_a_replica(self) -> Iterator[None]:
+        """Let commits wait for a replica that is not there, soon and until the end of the block."""
+        with psycopg.connect(self.url("public"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names TO 'nobody'")
+            connection.execute("SELECT pg_reload_conf()")
+            try:
+                yield
+            finally:
+                connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                connection.execute("SELECT pg_reload_conf()")
+
+    def _signal(self, number: signal.Signals, only: Sequence[int] = ()) -> None:
+        if only:
+            for pid in only:
+                os.kill(pid, number)
+            return
         children = subprocess.run(
             ["pgrep", "-P", str(self._process.pid)], check=False, capture_output=True, text=True
         ).stdout.split()

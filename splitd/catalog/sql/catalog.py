@@ -97,12 +97,14 @@ class StoredCatalog(JournalledCatalog):
         # Those that are alone in their transactions, as copies of trees are, may take long, and have one.
         # Beginnings and aborts of uploads need not survive a power cut.  But the front goes on when the database
         # crashes, and would not abort again what it has aborted: so all changes are durable.
-        self._durable = Lane("catalog", reactor, writer(0), MOST)
-        self._alone = Lane("catalog-alone", reactor, writer(1), 1)
-        self._light = Lane("catalog-light", reactor, writer(2), MOST)
+        self._durable = Lane("catalog", reactor, writer(0), MOST, self._stalled)
+        self._alone = Lane("catalog-alone", reactor, writer(1), 1, self._stalled)
+        self._light = Lane("catalog-light", reactor, writer(2), MOST, self._stalled)
         self._looks = Lane("catalog-looks", reactor, Reader(connect, current, common, lambda: 0), MOST)
         state = self._state = cast("State", current)
-        changes = self._changes = StoredChanges(self._durable, self._alone, self._light, self._looks, current, wall)
+        changes = self._changes = StoredChanges(
+            self._durable, self._alone, self._light, self._looks, current, wall, lambda: self.problem
+        )
         self.kept = KeptLooks(lambda: changes.check(self.kept.tell), partial(reactor.callLater, 0))
         self.part_moves = StoredPartMoves(state, changes, front)
         meters = self._meters = CurrentMeters(state, current)
@@ -150,7 +152,10 @@ class StoredCatalog(JournalledCatalog):
     @property
     def problem(self) -> str:
         """Why nothing can be changed now; empty if nothing speaks against it."""
-        return self._away or self._durable.problem
+        return self._away or self._durable.problem or self._stalled()
+
+    def _stalled(self) -> str:
+        return self._watch.stalled
 
     def start(self) -> Deferred[None]:
         """Connect to the database, make its tables if it is empty, and register the front.

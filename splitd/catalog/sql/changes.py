@@ -62,15 +62,26 @@ class StoredChanges(Changes):
     :param durable: makes changes of names that must survive a power cut of the database; `alone` makes those of them
         that have a transaction of their own, and `light` all others, which are never held up by a copy of a tree.
     :param looks: looks at the catalog.
+    :param problem: returns why nothing can be changed now; empty if nothing speaks against it.
     """
 
     _log = Logger()
 
-    def __init__(self, durable: Lane, alone: Lane, light: Lane, looks: Lane, current: Current, wall: WallClock) -> None:
+    def __init__(
+        self,
+        durable: Lane,
+        alone: Lane,
+        light: Lane,
+        looks: Lane,
+        current: Current,
+        wall: WallClock,
+        problem: Callable[[], str],
+    ) -> None:
         self._turns = Turns()
         self._wall = wall
         self._durable, self._alone, self._light, self._looks = durable, alone, light, looks
         self._current = current
+        self._problem = problem
         self._manner = Manner()
         self._held: dict[Lane, list[Job]] | None = None
         self._settles: Deferred[None] | None = None
@@ -277,7 +288,8 @@ class StoredChanges(Changes):
     def refuse_read_only(self) -> None:
         """Refuse a change if nothing can be changed now.
 
-        :raise CatalogAway: the database does not answer.
+        :raise CatalogAway: the database does not answer, or can change nothing.
         """
-        if self._durable.problem:
-            raise CatalogAway(self._durable.problem)
+        problem = self._problem()
+        if problem:
+            raise CatalogAway(problem)

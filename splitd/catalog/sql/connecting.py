@@ -14,6 +14,7 @@ from socket import SHUT_RDWR, socket
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from splitd.catalog.sql.pipeline import Pipeline
@@ -215,21 +216,37 @@ def connector(
     """
 
     def connect(**instead: str) -> Connection:
-        options: dict[str, Any] = {**_OPTIONS, "connect_timeout": timeout_s, **instead}
+        options: dict[str, Any] = {**_OPTIONS, "connect_timeout": timeout_s}
+        if "target_session_attrs" not in conninfo_to_dict(url) and "PGTARGETSESSIONATTRS" not in os.environ:
+            options["target_session_attrs"] = "primary"  # a replica would show what was true a while ago
+        options |= instead
         connection = connection_class.connect(url, **options)
-        late = threading.Timer(timeout_s, connection.break_off)
-        late.daemon = True
         try:
-            late.start()
-            connection.execute(_SETTINGS)
-            connection.commit()
-        except BaseException as problem:
+            with in_time(connection, timeout_s):
+                connection.execute(_SETTINGS)
+                connection.commit()
+        except BaseException:
             connection.close()
-            if connection.is_broken_off:
-                raise psycopg.errors.ConnectionTimeout("the server does not answer") from problem
             raise
-        finally:
-            late.cancel()
         return connection
 
     return connect
+
+
+@contextmanager
+def in_time(connection: Connection, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
+    """Break a connection off if the block takes too long.
+
+    :raise psycopg.errors.ConnectionTimeout: it has taken too long.
+    """
+    late = threading.Timer(timeout_s, connection.break_off)
+    late.daemon = True
+    try:
+        late.start()
+        yield
+    except psycopg.Error as problem:
+        if connection.is_broken_off:
+            raise psycopg.errors.ConnectionTimeout("the server does not answer") from problem
+        raise
+    finally:
+        late.cancel()

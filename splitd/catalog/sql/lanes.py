@@ -70,16 +70,21 @@ class Lane:
     :param reactor: calls back.
     :param worker: does the jobs in the thread.
     :param most: how many jobs a batch has at most.
+    :param stalled: returns why no job should be taken now, though the database is not away; empty if nothing speaks
+        against it.
     :ivar problem: why the database is away; empty if it is not, as far as this lane knows.
     """
 
     _log = Logger()
 
-    def __init__(self, name: str, reactor: Any, worker: Worker, most: int) -> None:
+    def __init__(
+        self, name: str, reactor: Any, worker: Worker, most: int, stalled: Callable[[], str] = lambda: ""
+    ) -> None:
         self._name = name
         self._reactor = reactor
         self._worker = worker
         self._most = most
+        self._stalled = stalled
         self._jobs: deque[Job] = deque()
         self._condition = threading.Condition()
         self._started = self._stopped = False
@@ -114,8 +119,9 @@ class Lane:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs.  Those that come together are done together, unless they are too many."""
-        if self.problem or self._stopped:
-            failure = Failure(CatalogAway(self.problem or "the catalog was closed"))
+        problem = self.problem or self._stalled()
+        if problem or self._stopped:
+            failure = Failure(CatalogAway(problem or "the catalog was closed"))
             for job in jobs:
                 job.done(failure)
             return

@@ -90,6 +90,14 @@ def test_a_connection_that_is_lost_at_a_look_is_closed_and_replaced() -> None:
         reader.close()
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"), [("", "primary"), ("&target_session_attrs=read-write", "read-write")], ids=["usual", "told"]
+)
+def test_what_is_looked_up_is_not_that_of_a_replica(more: str, expected: str) -> None:
+    with closing(connector(postgres().url("public") + more)()) as connection:
+        assert connection.info.get_parameters()["target_session_attrs"] == expected
+
+
 @contextmanager
 def pipelined() -> Iterator[Connection]:
     with counted() as (connect, _, _):

@@ -30,11 +30,13 @@ class Alone:
     def __init__(self) -> None:
         self.schema = postgres().new_schema()
         self.opened = opened = list[float]()
+        self.pids = pids = list[int]()
 
         class Counted(Connection):
             def __init__(self, pgconn: Any) -> None:
                 super().__init__(pgconn)
                 opened.append(elapsed_s())
+                pids.append(pgconn.backend_pid)
 
         self._kind = Counted
 
@@ -150,6 +152,24 @@ async def test_a_server_that_stands_still_is_away_and_does_not_keep_a_front_from
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_process_of_the_server_that_stands_still_is_left_for_another_one(alone: Alone) -> None:
+    front = alone.new_front(patience_s=0.1)
+    await front.start()
+    try:
+        await front.make_collection("/a")
+        assert await front.lookup("/a") is not None
+        with closing(alone.beside()) as looking:
+            query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'splitd' AND query LIKE '%chain e LEFT%'"
+            pids = [pid for (pid,) in looking.execute(query) if pid in alone.pids]
+        assert len(pids) == 1
+        with postgres().paused(*pids):
+            assert await in_time(front.lookup("/b")) is None
+            assert await in_time(front.lookup("/a")) is not None
+    finally:
+        await front.close()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_change_that_waits_for_long_is_not_broken_off_while_the_server_answers(alone: Alone) -> None:
     front = alone.new_front(patience_s=0.01)
     await front.start()
@@ -162,5 +182,30 @@ async def test_a_change_that_waits_for_long_is_not_broken_off_while_the_server_a
             await eventually(lambda: len(alone.opened) > before + 2, "the server is tried")
             holding.rollback()
         await in_time(making)
+    finally:
+        await front.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_commits_wait_for_a_replica_changes_are_refused_and_names_are_found(alone: Alone) -> None:
+    front, made = alone.new_front(patience_s=0.1), list[Deferred[Any]]()
+
+    def is_stalled() -> str:
+        if all(each.called for each in made):
+            made.append(front.make_collection(f"/{len(made)}"))
+        return front.problem
+
+    await front.start()
+    try:
+        with postgres().lacking_a_replica():
+            await eventually(is_stalled)
+            with pytest.raises(CatalogAway, match="waits for a replica"):
+                await in_time(front.make_collection("/refused"))
+            with pytest.raises(CatalogAway, match="waits for a replica"):
+                await in_time(front.admit("/f", ALWAYS))
+            assert await in_time(front.lookup("/refused")) is None
+        await in_time(made[-1])
+        await eventually(lambda: not front.problem)
+        await in_time(front.make_collection("/refused"))
     finally:
         await front.close()
