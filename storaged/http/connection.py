@@ -157,8 +157,7 @@ class HttpConnection(Protocol):
         self.site.idle_connections.discard(self)
         self._deadline.set(None)  # until the body is wanted
         self._stays = head.stays
-        expects_continue = head.version == b"HTTP/1.1" and b"expect" in head.headers
-        body = RequestBody(self, head.length, expects_continue=expects_continue)
+        body = RequestBody(self, head.length, expects_continue=head.expects_continue)
         request = self.request = StreamingRequest(self, head, body)
         if head.length == 0:
             if rest:

@@ -104,6 +104,18 @@ class Head:
         headers = {name: values for name, values in self.headers.items() if name != _LOGIN}
         return attrs.evolve(self, headers=headers)
 
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for `100 Continue` before it sends the body.  Other expectations may be ignored (RFC
+        9110 section 10.1.1); HTTP/1.0 has none.
+        """
+        values = self.headers.get(b"expect")
+        return (
+            values is not None
+            and self.version == b"HTTP/1.1"
+            and any(each.strip() == b"100-continue" for value in values for each in value.lower().split(b","))
+        )
+
 
 def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
     """Read a whole head.
@@ -241,8 +253,5 @@ def _refuse_bad_headers(head: Head) -> None:
         raise Refused(400, f"a request should have one Host header, not {len(hosts)}")
     if hosts and not _HOST.fullmatch(hosts[0]):
         raise Refused(400, "Host: should be a name or an address, with or without a port")
-    # RFC 9110 section 10.1.1; HTTP/1.0 has no expectations.
-    if is_1_1 and any(each.lower() != b"100-continue" for each in headers.get(b"expect", ())):
-        raise Refused(417, "Expect: should be 100-continue")
     if not is_1_1 and head.method in _NEEDS_LENGTH and b"content-length" not in headers:
         raise Refused(411, f"{head.method.decode()} in HTTP/1.0 needs a Content-Length")
