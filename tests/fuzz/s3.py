@@ -69,7 +69,7 @@ def _form(data: bytes) -> None:
 
 def _target(data: bytes) -> None:
     uri = read_head(b"GET " + data + b" HTTP/1.1\r\nHost: h", 16 * 1024).uri
-    target = parse_target(uri, "bucket.s3.example", ["s3.example"])
+    target = parse_target(uri, ["bucket.s3.example"], ["s3.example"])
     canonical_path(target.raw_path)
     # What is signed is the same when it is encoded once more.
     assert Query(target.query.canonical().encode()).canonical() == target.query.canonical()

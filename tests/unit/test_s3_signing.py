@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from calendar import timegm
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from time import strptime
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.signing.authentication import SKEW_S, UNSIGNED, Authenticator, Proof
+from splitd.frontends.s3.signing.authentication import SKEW_S, UNSIGNED, Authenticator, Proof, called_hosts
 from splitd.frontends.s3.signing.canonical import Scope
 from splitd.frontends.s3.signing.canonical import sign as make_signature
 from splitd.frontends.s3.signing.claims import parse_authorization
@@ -40,15 +41,15 @@ def signed_ms(request: FakeRequest) -> int:
     """Return when a request was signed: botocore reads the clock itself."""
     stated = request.getHeader("X-Amz-Date")
     if stated is None:
-        stated = parse_target(request.uri, "", ()).query.get("X-Amz-Date")
+        stated = parse_target(request.uri, (), ()).query.get("X-Amz-Date")
     return timegm(strptime(stated, "%Y%m%dT%H%M%SZ")) * 1000
 
 
-def prove(request: FakeRequest, later_s: float = 0.0, region: str = REGION) -> Proof:
+def prove(request: FakeRequest, later_s: float = 0.0, region: str = REGION, domains: Sequence[str] = ()) -> Proof:
     now_s = signed_ms(request) / 1000 + later_s
-    authenticator = Authenticator(KEYS, region, WallClock(lambda: now_s))
-    target = parse_target(request.uri, "", ())
-    return authenticator.prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+    authenticator = Authenticator(KEYS, region, WallClock(lambda: now_s), domains)
+    target = parse_target(request.uri, called_hosts(request), domains)  # type: ignore[arg-type]
+    return authenticator.prove(request, target)  # type: ignore[arg-type]
 
 
 def refused(request: FakeRequest, later_s: float = 0.0, region: str = REGION) -> str:
@@ -225,8 +226,8 @@ def test_a_request_without_a_signature_is_anonymous() -> None:
     now = datetime.now(UTC) + timedelta(0)
     authenticator = Authenticator(KEYS, REGION, WallClock(now.timestamp))
     request = FakeRequest("GET", "/bucket/key", [("Host", "s3.example")])
-    target = parse_target(request.uri, "", ())
-    proof = authenticator.prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+    target = parse_target(request.uri, (), ())
+    proof = authenticator.prove(request, target)  # type: ignore[arg-type]
     assert proof.is_anonymous
 
 
@@ -237,6 +238,28 @@ def test_the_name_that_a_trusted_proxy_was_called_by_may_be_signed() -> None:
     assert refused(request) == "SignatureDoesNotMatch"
     request.called = {"s3.example:8082"}
     assert prove(request).principal is KEYS.user
+
+
+def test_what_is_signed_for_one_bucket_is_not_good_for_another() -> None:
+    """A proxy may pass on a name that its client has made up."""
+    domains = ("s3.example",)
+    for forwarded, host, expected in (
+        ("a.s3.example", "a.s3.example", True),
+        ("a.s3.example", "inner:1", True),
+        ("a.s3.example", "s3.example", True),  # the object is still that of the first bucket
+        ("a.s3.example", "b.s3.example", False),
+        ("s3.example", "a.s3.example", False),
+        ("s3.example", "inner:1", True),
+    ):
+        request = presign("GET", f"http://{forwarded}/photos/x", {})
+        request.headers["host"], request.headers["x-forwarded-host"] = [host], [forwarded]
+        request.called = {host, forwarded}
+        if expected:
+            assert prove(request, domains=domains).principal is KEYS.user, (forwarded, host)
+        else:
+            with pytest.raises(S3Error) as caught:
+                prove(request, domains=domains)
+            assert caught.value.code == "SignatureDoesNotMatch", (forwarded, host)
 
 
 def test_what_is_said_of_the_payload_must_be_known() -> None:
@@ -271,8 +294,8 @@ def version2(method: str, path: str, headers: dict[str, str] | None = None, expi
 
 
 def prove_now(request: FakeRequest) -> Proof:
-    target = parse_target(request.uri, "", ())
-    return Authenticator(KEYS, REGION, WallClock()).prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+    target = parse_target(request.uri, (), ())
+    return Authenticator(KEYS, REGION, WallClock()).prove(request, target)  # type: ignore[arg-type]
 
 
 @given(methods, keys)
@@ -329,7 +352,7 @@ def test_what_was_proven_before_changes_no_judgement() -> None:
     def judge(authenticator: Authenticator, request: FakeRequest) -> object:
         target = parse_target(request.uri, "", ())
         try:
-            return authenticator.prove(request, target.raw_path, target.query)  # type: ignore[arg-type]
+            return authenticator.prove(request, target)  # type: ignore[arg-type]
         except S3Error as problem:
             return problem.code, str(problem)
 

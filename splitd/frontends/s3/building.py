@@ -43,5 +43,5 @@ def make_s3(
     :param limits: lets requests in; None for no limits.
     """
     door = S3Door(Keys(*files_of(keys.anonymous)), buckets, settings, in_thread, wall)
-    authenticator = Authenticator(keys, settings.region, wall)
+    authenticator = Authenticator(keys, settings.region, wall, settings.domains)
     return S3Resource(door, authenticator, lambda principal: Keys(*files_of(principal)), limits)

@@ -23,7 +23,7 @@ from splitd.frontends.s3.headers import refuse_unsupported
 from splitd.frontends.s3.keys import Keys, no_such_bucket
 from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
-from splitd.frontends.s3.signing.authentication import Authenticator
+from splitd.frontends.s3.signing.authentication import Authenticator, called_hosts
 from splitd.frontends.s3.target import Target, parse_target
 from splitd.interfaces.store import Kept
 from storaged.http import BodyBroken, IRequest, StreamingResource
@@ -134,11 +134,11 @@ class S3Resource(StreamingResource):
         await self._operate(asked)
 
     def _read_target(self, request: IRequest) -> Target:
-        return parse_target(request.uri, request.getHeader("Host") or "", self._door.settings.domains)
+        domains = self._door.settings.domains
+        return parse_target(request.uri, called_hosts(request) if domains else (), domains)
 
     def _prove(self, request: IRequest, target: Target, prover: Authenticator | None = None) -> S3Request:
-        bucket = target.bucket if target.in_host else ""
-        proof = (prover or self._authenticator).prove(request, target.raw_path, target.query, bucket)
+        proof = (prover or self._authenticator).prove(request, target)
         request.user = proof.principal.name or None
         return S3Request(request, target, proof, self._door_for(proof.principal), self._authenticator, self._door_for)
 

@@ -38,6 +38,11 @@ class Target:
     in_host: bool = False
 
     @property
+    def host_bucket(self) -> str:
+        """The bucket in the name of the host; empty if it stands in the path."""
+        return self.bucket if self.in_host else ""
+
+    @property
     def resource(self) -> str:
         """Its name in answers."""
         return f"/{self.bucket}/{self.key}" if self.key else f"/{self.bucket}"
@@ -51,10 +56,10 @@ def is_bucket_name(name: str) -> bool:
     return bool(_BUCKET.match(name)) and not _APART.search(name) and not _ADDRESS.match(name)
 
 
-def parse_target(uri: bytes, host: str, domains: Sequence[str]) -> Target:
+def parse_target(uri: bytes, hosts: Iterable[str], domains: Sequence[str]) -> Target:
     """Read what a request names, in its path or, below one of the domains, in the name of the host.
 
-    :param host: the value of `Host`.
+    :param hosts: the names by which the client has called: the first one that lies below a domain counts.
     :raise S3Error: the path is not UTF-8.
     """
     raw, _, query = origin_form(uri).partition(b"?")
@@ -62,7 +67,7 @@ def parse_target(uri: bytes, host: str, domains: Sequence[str]) -> Target:
     if not path.startswith("/"):
         raise S3Error("InvalidURI", "Couldn't parse the specified URI.")
     parsed = Query(query) if query else NO_QUERY
-    bucket = _bucket_of(host, domains) if domains else ""
+    bucket = next(filter(None, (bucket_of(host, domains) for host in hosts)), "") if domains else ""
     if bucket:
         return Target(raw, parsed, bucket, check_key(path[1:]), True)
     bucket, _, key = path[1:].partition("/")
@@ -93,7 +98,8 @@ def check_key(key: str) -> str:
     return key
 
 
-def _bucket_of(host: str, domains: Iterable[str]) -> str:
+def bucket_of(host: str, domains: Iterable[str]) -> str:
+    """Return the bucket in the name of a host; empty if it lies below none of the domains."""
     name = _PORT.sub("", host).lower().rstrip(".")
     for domain in domains:
         if name.endswith(f".{domain}"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from time import gmtime, strftime
 
@@ -14,7 +14,6 @@ from splitd.access.grants import Principal
 from splitd.access.keys import AccessKey, IAccessKeys
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.query import Query
 from splitd.frontends.s3.signing import version2
 from splitd.frontends.s3.signing.alike import Alike, AlikeRequests
 from splitd.frontends.s3.signing.canonical import (
@@ -35,6 +34,7 @@ from splitd.frontends.s3.signing.claims import (
     parse_form,
     parse_presigned,
 )
+from splitd.frontends.s3.target import Target, bucket_of
 from storaged.http import IRequest
 from storaged.system.clocks import WallClock
 
@@ -77,12 +77,14 @@ class Authenticator:
 
     :param region: the region that signatures must be made for.
     :param wall: tells what time it is.
+    :param domains: names below which each bucket is a host.
     """
 
-    def __init__(self, keys: IAccessKeys, region: str, wall: WallClock) -> None:
+    def __init__(self, keys: IAccessKeys, region: str, wall: WallClock, domains: Sequence[str] = ()) -> None:
         self._keys = keys
         self._region = region
         self._wall = wall
+        self._domains = domains
         self._alike = AlikeRequests()
 
     @property
@@ -92,31 +94,31 @@ class Authenticator:
 
     async def look(self, access_key: str) -> Authenticator:
         """Ask the catalog for a pair of keys, after `NotLooked`; return what knows it for sure."""
-        return Authenticator(await self._keys.look(access_key), self._region, self._wall)
+        return Authenticator(await self._keys.look(access_key), self._region, self._wall, self._domains)
 
-    def prove(self, request: IRequest, raw_path: bytes, query: Query, bucket: str = "") -> Proof:
+    def prove(self, request: IRequest, target: Target) -> Proof:
         """Return who sends a request.
 
-        :param bucket: the bucket in the name of the host; empty if it stands in the path.
-        :param raw_path: the path as it stands in the URL.
+        :param target: what it names.
         :raise S3Error: the signature is not good, or not good any more; `code` says why.
         :raise NotLooked: the catalog must be asked for the key.
         """
-        proven = None if query else self._prove_alike(request, raw_path)
+        query = target.query
+        proven = None if query else self._prove_alike(request, target.raw_path)
         if proven is not None:
             return proven
         headers = request.header_values("Authorization")
         if SIGNATURE in query or "X-Amz-Algorithm" in query:
             if headers:
                 raise S3Error("InvalidArgument", "a request is signed in its header or in its URL, not in both")
-            return self._prove_presigned(request, raw_path, query)
+            return self._prove_presigned(request, target)
         if not headers:
             if version2.ACCESS_KEY in query and version2.SIGNATURE in query:
-                return self._prove_version2(request, bucket, raw_path, query)
+                return self._prove_version2(request, target)
             return Proof(self._keys.anonymous, _stated_payload(request, UNSIGNED))
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise S3Error("InvalidArgument", "the Authorization header came more than once")
-        return self._prove_header(request, raw_path, query, parse_authorization(headers[0]))
+        return self._prove_header(request, target, parse_authorization(headers[0]))
 
     def _prove_alike(self, request: IRequest, raw_path: bytes) -> Proof | None:
         """Return who sends a request that is like one that was proven before; None if that must be found out."""
@@ -132,7 +134,7 @@ class Authenticator:
             return None
         return Proof(alike.key.principal, alike.payload)
 
-    def _prove_header(self, request: IRequest, raw_path: bytes, query: Query, claim: Claim) -> Proof:
+    def _prove_header(self, request: IRequest, target: Target, claim: Claim) -> Proof:
         time = _signed_time(request)
         if abs(self._wall.now_ms() / 1000 - _seconds(time)) > SKEW_S:
             raise S3Error(
@@ -145,10 +147,10 @@ class Authenticator:
         if not payload:
             raise S3Error("InvalidRequest", f"a signed request needs the header {_CONTENT_SHA256}")
         self._check_scope(claim, time, "AuthorizationHeaderMalformed")
-        return self._compare(request, raw_path, query.canonical(), claim, time, payload, payload)
+        return self._compare(request, target, target.query.canonical(), claim, time, payload, payload)
 
-    def _prove_presigned(self, request: IRequest, raw_path: bytes, query: Query) -> Proof:
-        claim = parse_presigned(query)
+    def _prove_presigned(self, request: IRequest, target: Target) -> Proof:
+        claim = parse_presigned(target.query)
         assert claim.expires_s is not None
         now_s, signed_s = self._wall.now_ms() / 1000, _seconds(claim.time)
         if signed_s > now_s + SKEW_S:
@@ -158,10 +160,11 @@ class Authenticator:
         self._check_scope(claim, claim.time, "AuthorizationQueryParametersError")
         payload = _stated_payload(request, UNSIGNED)
         signed = payload if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
-        canonical = query.canonical(without=SIGNATURE.encode())
-        return self._compare(request, raw_path, canonical, claim, claim.time, payload, signed)
+        canonical = target.query.canonical(without=SIGNATURE.encode())
+        return self._compare(request, target, canonical, claim, claim.time, payload, signed)
 
-    def _prove_version2(self, request: IRequest, bucket: str, raw_path: bytes, query: Query) -> Proof:
+    def _prove_version2(self, request: IRequest, target: Target) -> Proof:
+        query, bucket = target.query, target.host_bucket
         expires = query.get(version2.EXPIRES)
         if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
             raise S3Error("AccessDenied", "Query-string authentication requires Expires, seconds since 1970")
@@ -180,7 +183,7 @@ class Authenticator:
             request.getHeader("Content-Type") or "",
             expires,
             amz,
-            (f"/{bucket}" if bucket else "") + raw_path.decode("ascii"),
+            (f"/{bucket}" if bucket else "") + target.raw_path.decode("ascii"),
             query,
         )
         signature = query.get(version2.SIGNATURE)
@@ -232,10 +235,11 @@ class Authenticator:
             raise S3Error(code, f"the day of the credential, {scope.date}, is not that of the request, {time[:8]}")
 
     def _compare(
-        self, request: IRequest, raw_path: bytes, query: str, claim: Claim, time: str, payload: str, signed_payload: str
+        self, request: IRequest, target: Target, query: str, claim: Claim, time: str, payload: str, signed_payload: str
     ) -> Proof:
         """Compare the signature.
 
+        :param query: the query in the form that is signed.
         :param payload: what the request says of its body's hash.
         :param signed_payload: what is signed in its place.
         """
@@ -243,9 +247,11 @@ class Authenticator:
         _refuse_unsigned(request, claim.signed, is_presigned=claim.expires_s is not None)
         signed = claim.signed.split(";")
         secret = signing_key(key.secret, claim.scope)
-        method, path = _method(request), canonical_path(raw_path)
+        method, path = _method(request), canonical_path(target.raw_path)
         text = ""
-        for host in _hosts(request):
+        for host in called_hosts(request):
+            if bucket_of(host, self._domains) != target.host_bucket:
+                continue  # what is signed for one bucket is not good for another
             headers = [(name, host if name == "host" else _signed_value(request, name)) for name in signed]
             canonical = canonical_request(method, path, query, headers, claim.signed, signed_payload)
             text = string_to_sign(time, claim.scope, canonical)
@@ -346,8 +352,8 @@ def _signed_value(request: IRequest, name: str) -> str:
     return canonical_value(values[0]) if len(values) == 1 else ",".join(map(canonical_value, values))
 
 
-def _hosts(request: IRequest) -> list[str]:
-    """Return the names that the client may have signed: those that it used, also if a trusted proxy uses another."""
+def called_hosts(request: IRequest) -> list[str]:
+    """Return the names by which a client may have called: that in `Host`, and those that trusted proxies report."""
     hosts = [canonical_value(request.getHeader("Host") or "")]
     for value in request.header_values("X-Forwarded-Host") if request.has_header(b"x-forwarded-host") else ():
         for each in value.split(","):
