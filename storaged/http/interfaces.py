@@ -132,6 +132,12 @@ class IRequest(IAnswer):
         :param names: in lower case.
         """
 
+    def take_headers(headers: Mapping[str, str]) -> None:
+        """Take headers that the client has sent outside the head.  Where the head has one of them, that stays.
+
+        :param headers: the values by the names, in lower case.
+        """
+
     def is_for(authority: str) -> bool:
         """Return whether an authority, a host with or without a port, names the server that this request has called."""
 

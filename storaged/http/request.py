@@ -121,6 +121,11 @@ class StreamingRequest:
         """Return whether the request has one of some headers, whose names are in lower case."""
         return not names.isdisjoint(self._headers)
 
+    def take_headers(self, headers: Mapping[str, str]) -> None:
+        """Take headers that the client has sent outside the head.  Where the head has one of them, that stays."""
+        taken = {name.encode("ascii"): [value.encode("utf-8", "surrogateescape")] for name, value in headers.items()}
+        self._headers = {**taken, **self._headers}  # the requests of a connection may share a head
+
     @property
     def call(self) -> Call:
         """The names by which the request calls the server.  An absolute-form target overrides `Host` (RFC 9112 section

@@ -11,7 +11,8 @@ from splitd.frontends.http.opaque import decode_opaque, encode_opaque, parse_opa
 from splitd.frontends.http.times import format_time
 from splitd.frontends.s3.acls import read_acl
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.payload.checksums import PREFIX, parse_kept
+from splitd.frontends.s3.payload.checksums import PREFIX, is_value_field, parse_kept
+from splitd.frontends.s3.query import Query
 from splitd.model.manifest import Manifest
 from splitd.model.media import NO_MEDIA, Media
 from storaged.http import IRequest, encode_header
@@ -73,6 +74,48 @@ _SAID = frozenset(
     }
 )
 """Headers that say something of an object, beside those that begin with `META`."""
+
+
+_OF_SIGNATURES = frozenset(
+    {
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    }
+)
+"""Parameters of a signed URL that stand for no header."""
+
+_TOKEN = re.compile(r"\A[!#$%&'*+.^_`|~0-9a-z-]+\Z")
+"""The name of a header in lower case (RFC 9110 section 5.6.2)."""
+
+
+def take_parameters(request: IRequest, query: Query) -> None:
+    """Take the headers that stand in a URL: signers put those that begin with `x-amz-` there, so that whoever has the
+    URL need not send them.
+
+    As at Amazon, checksums do not count in a URL.  When it is signed, SDKs have no body, and take the checksum of none.
+
+    :raise S3Error: one of them cannot be a header, or came in the request, too, with another value.
+    """
+    found: dict[str, str] = {}
+    for name in query:
+        field = name.lower()
+        is_header = field.startswith("x-amz-") and field not in _OF_SIGNATURES
+        if is_header and not is_value_field(field) and field != "x-amz-sdk-checksum-algorithm":
+            found[field] = query.get(name)
+    for field, value in found.items():
+        if not _TOKEN.match(field) or request.header_values(field) not in ([], [value]):
+            raise S3Error(
+                "InvalidArgument",
+                f"{field[:100]} in the URL is no header, or another one came",
+                ArgumentName=field[:100],
+            )
+    if found:
+        request.take_headers(found)
 
 
 def refuse_unsupported(request: IRequest) -> None:

@@ -19,7 +19,7 @@ from splitd.frontends.s3.buckets.service import create_bucket
 from splitd.frontends.s3.cors import greet_page
 from splitd.frontends.s3.door import OWNER, S3Door, S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.headers import refuse_unsupported
+from splitd.frontends.s3.headers import refuse_unsupported, take_parameters
 from splitd.frontends.s3.keys import Keys, no_such_bucket
 from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
@@ -130,6 +130,7 @@ class S3Resource(StreamingResource):
             asked = self._prove(request, target)
         except NotLooked as unknown:
             asked = self._prove(request, target, await self._authenticator.look(unknown.access_key))
+        take_parameters(request, target.query)
         await self._let_in(request)
         await self._operate(asked)
 

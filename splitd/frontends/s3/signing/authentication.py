@@ -172,17 +172,19 @@ class Authenticator:
             raise S3Error("AccessDenied", "Request has expired", Expires=expires)
         access_key = query.get(version2.ACCESS_KEY)
         key = self._find(access_key)
-        amz = [
-            (name, ",".join(map(canonical_value, request.header_values(name))))
+        # Signers put these headers into the URL; who has only that need not send them.
+        amz = {name.lower(): canonical_value(query.get(name)) for name in query if name.lower().startswith("x-amz-")}
+        amz |= {
+            name: ",".join(map(canonical_value, request.header_values(name)))
             for name in request.header_names()
             if name.startswith("x-amz-")
-        ]
+        }
         text = version2.string_to_sign(
             _method(request),
             request.getHeader("Content-MD5") or "",
             request.getHeader("Content-Type") or "",
             expires,
-            amz,
+            amz.items(),
             (f"/{bucket}" if bucket else "") + target.raw_path.decode("ascii"),
             query,
         )
