@@ -76,6 +76,11 @@ class Grants:
         inside = _inside(path)
         return all(right in rights for other, rights in self._at.items() if other.startswith(inside))
 
+    def allows_below(self, path: str) -> bool:
+        """Return whether a place below a path has rights by a rule of its own."""
+        inside = _inside(path)
+        return any(rights and other != path and other.startswith(inside) for other, rights in self._at.items())
+
     def hidden_below(self, path: str) -> frozenset[str]:
         """Return the places below a path that cannot be read by a rule of their own."""
         inside = _inside(path)

@@ -9,6 +9,7 @@ import pytest_twisted
 
 from tests.cluster import s3
 from tests.cluster.cluster import Cluster
+from tests.cluster.raw import connect
 from tests.cluster.s3 import S3, SECRET, code_of, texts
 
 GRANTS = {
@@ -90,6 +91,49 @@ async def test_an_upload_in_parts_is_its_users(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_grant_for_a_part_of_a_bucket_is_good_for_that_part(
+    make_cluster: Callable[..., Cluster], tmp_path: Path
+) -> None:
+    cluster = make_cluster()
+    cluster.users = tmp_path / "users.yaml"
+    part = "{path: /shared/bert, allow: [read, write]}"
+    s3.write_users(cluster.users, {"root": GRANTS["root"], "bert": part, "nora": ""})
+    await cluster.start()
+    root, bert, nora = (S3(cluster, (name, SECRET)) for name in ("ROOT", "BERT", "NORA"))
+    assert (await root.put("/shared", b"")).code == 200
+    for key in ("bert/x", "bert/y/z", "anna/x"):
+        assert (await root.put(f"/shared/{key}", b"1")).code == 200
+    for query in ("prefix=bert%2F", "list-type=2&prefix=bert%2F", "prefix=bert%2F&versions"):
+        entry = "Version" if "versions" in query else "Contents"
+        assert texts(await bert.get(f"/shared?{query}"), f"{entry}/Key") == ["bert/x", "bert/y/z"], query
+    assert texts(await bert.get("/shared?delimiter=%2F&prefix=bert%2F"), "CommonPrefixes/Prefix") == ["bert/y/"]
+    for prefix in ("", "anna%2F", "b"):
+        assert code_of(await bert.get(f"/shared?prefix={prefix}"))[0] == 404, prefix
+    assert code_of(await bert.get("/shared/bert/none")) == (404, "NoSuchKey"), "the bucket is there"
+    assert (await bert.ask("DELETE", "/shared/bert/none")).code == 204
+    assert (await bert.ask("HEAD", "/shared")).code == 200
+    assert (await bert.get("/shared?location")).code == 200
+    both = b"<Delete><Object><Key>bert/x</Key></Object><Object><Key>anna/x</Key></Object></Delete>"
+    answer = await bert.ask("POST", "/shared?delete", both)
+    assert texts(answer, "Deleted/Key") == ["bert/x", "anna/x"], "to him the second one was never there"
+    upload = texts(await bert.ask("POST", "/shared/bert/big?uploads"), "UploadId")[0]
+    assert texts(await bert.get("/shared?prefix=bert%2F&uploads"), "Upload/UploadId") == [upload]
+    assert (await bert.ask("DELETE", f"/shared/bert/big?uploadId={upload}")).code == 204
+    for method, path, expected in (
+        ("GET", "/shared/anna/x", (404, "NoSuchKey")),
+        ("PUT", "/shared/anna/y", (404, "NoSuchKey")),
+        ("GET", "/shared?cors", (404, "NoSuchBucket")),  # it is about all of the bucket
+        ("GET", "/shared?tagging", (404, "NoSuchBucket")),
+        ("DELETE", "/shared", (404, "NoSuchBucket")),
+        ("GET", "/none?prefix=bert%2F", (404, "NoSuchBucket")),
+    ):
+        assert code_of(await bert.ask(method, path)) == expected, (method, path)
+    for method, path in (("HEAD", "/shared"), ("GET", "/shared?prefix=bert%2F"), ("GET", "/shared/bert/y/z")):
+        assert (await nora.ask(method, path)).code == 404, (method, path)
+    assert (await root.get("/shared/anna/x")).body == b"1"
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_key_is_good_while_it_stands_in_the_file(guarded: Cluster) -> None:
     nora = S3(guarded, ("NORA", SECRET))
     assert code_of(await nora.get("/own/x")) == (404, "NoSuchBucket")
@@ -99,6 +143,39 @@ async def test_a_key_is_good_while_it_stands_in_the_file(guarded: Cluster) -> No
     await guarded.front.hang_up()
     assert code_of(await nora.get("/own/x")) == (403, "InvalidAccessKeyId")
     assert (await S3(guarded, ("ANNA", SECRET)).get("/own/x")).body == b"content"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_that_was_let_in_is_served_to_its_end(guarded: Cluster) -> None:
+    """As at Amazon, a key is judged when a request begins.  What is begun of an upload in parts stays, for others."""
+    anna, root = S3(guarded, ("ANNA", SECRET)), S3(guarded, ("ROOT", SECRET))
+    upload = texts(await anna.ask("POST", "/own/big?uploads"), "UploadId")[0]
+    path = f"/own/big?partNumber=1&uploadId={upload}"
+    host = guarded.s3_url.removeprefix("http://")
+    sending = []
+    for each in ("/own/whole", path):
+        client = await connect(int(host.rpartition(":")[2]))
+        url = anna.presigned("PUT", each).removeprefix(guarded.s3_url)
+        head = f"PUT {url} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        client.send(head.encode())
+        assert (await client.answer()).code == 100
+        sending.append(client)
+    assert guarded.users is not None
+    assert guarded.front is not None
+    write_users(guarded.users, "root")
+    await guarded.front.hang_up()
+    for client in sending:
+        client.send(b"part")
+        assert (await client.answer()).code == 200
+        client.leave()
+    assert code_of(await anna.put(path, b"part")) == (403, "InvalidAccessKeyId")
+    assert (await root.get("/own/whole")).body == b"part"
+    [tag] = texts(await root.get(f"/own/big?uploadId={upload}"), "Part/ETag")
+    body = (
+        f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{tag}</ETag></Part></CompleteMultipartUpload>"
+    )
+    assert (await root.ask("POST", f"/own/big?uploadId={upload}", body.encode())).code == 200
+    assert (await root.get("/own/big")).body == b"part"
 
 
 @pytest_twisted.ensureDeferred

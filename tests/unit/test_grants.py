@@ -57,6 +57,14 @@ def test_a_place_hides_something_only_if_a_grant_below_it_does(
         assert Grants(grants).hides_below(path) == hidden
 
 
+@given(GRANTS, PATHS)
+def test_a_place_allows_something_below_it_if_a_grant_there_does(
+    grants: list[tuple[str, frozenset[str]]], path: str
+) -> None:
+    below = [each for each, _ in grants if leads_to(path, each) and each != path]
+    assert Grants(grants).allows_below(path) == any(naive(grants, each) for each in below)
+
+
 @given(GRANTS, PATHS, RIGHTS, PATHS)
 def test_narrowed_rights_are_those_below_a_path_and_among_some(
     grants: list[tuple[str, frozenset[str]]], narrow: str, rights: frozenset[str], path: str

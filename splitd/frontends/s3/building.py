@@ -42,6 +42,10 @@ def make_s3(
     :param in_thread: computes in a thread.
     :param limits: lets requests in; None for no limits.
     """
-    door = S3Door(Keys(*files_of(keys.anonymous)), buckets, settings, in_thread, wall)
+
+    def keys_of(principal: Principal) -> Keys:
+        return Keys(*files_of(principal), principal.grants, buckets)
+
+    door = S3Door(keys_of(keys.anonymous), buckets, settings, in_thread, wall)
     authenticator = Authenticator(keys, settings.region, wall, settings.domains)
-    return S3Resource(door, authenticator, lambda principal: Keys(*files_of(principal)), limits)
+    return S3Resource(door, authenticator, keys_of, limits)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
 
+from splitd.access.grants import Grants
 from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed
+from splitd.frontends.s3.buckets.notes import Buckets
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
@@ -35,20 +36,40 @@ class Keys:
     :param keys: their keys.
     :param parts: uploads in parts.
     :param names: the properties of collections.
+    :param grants: what the user may do.
+    :param buckets: all buckets.
     """
 
-    def __init__(self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads, names: INamespace) -> None:
+    def __init__(
+        self,
+        store: IObjectStore,
+        keys: IKeys,
+        parts: IContinuedUploads,
+        names: INamespace,
+        grants: Grants,
+        buckets: Buckets,
+    ) -> None:
         self._store = store
         self._keys = keys
         self._names = names
+        self._grants = grants
+        self._buckets = buckets
         self.parts = parts
 
     # Buckets
 
+    async def reach(self, name: str) -> None:
+        """Refuse a bucket in which there is nothing for the user.  A grant for a part of it is enough.
+
+        :raise S3Error: it is one, or there is none of this name.
+        """
+        if not (self._grants.allows_below(f"/{name}") and await self._buckets.exists(name)):
+            await self.bucket(name)
+
     async def bucket(self, name: str) -> Collection:
         """Return a bucket.
 
-        :raise S3Error: there is none of this name.
+        :raise S3Error: there is none of this name, or the user may not read it.
         """
         found = await self._store.stat(f"/{name}/") if is_bucket_name(name) else None
         if not isinstance(found, Collection):
@@ -119,7 +140,7 @@ class Keys:
         except BadName:
             found = None
         if found is None:
-            await self.bucket(bucket)
+            await self.reach(bucket)
         return as_object(found)
 
     async def stat(self, bucket: str, key: str) -> Manifest:
@@ -204,7 +225,7 @@ class Keys:
             except NotFound:
                 was_there = False
             if not was_there:
-                await self.bucket(bucket)
+                await self.reach(bucket)
         elif (found := await self.find(bucket, key)) is not None:
             await self._keys.delete_key(path_of(bucket, key), fits(found))
 
@@ -230,7 +251,7 @@ class Keys:
         except ParentMissing:
             raise no_such_bucket(target[0]) from None
         except NotFound:
-            await self.bucket(source[0])
+            await self.reach(source[0])
             raise no_such_key(source[1]) from None
         return manifest
 
@@ -238,9 +259,13 @@ class Keys:
         if not is_bucket_name(name):
             raise no_such_bucket(name)
 
-    def list(self, bucket: str, prefix: str, after: str, delimiter: str, limit: int) -> Deferred[Listing]:
-        """List a page of the keys of a bucket; see `IKeys.list_keys`."""
-        return self._keys.list_keys(f"/{bucket}/", prefix, after, delimiter, limit)
+    async def list(self, bucket: str, prefix: str, after: str, delimiter: str, limit: int) -> Listing:
+        """List a page of the keys of a bucket; see `IKeys.list_keys`.
+
+        :raise S3Error: there is no such bucket.
+        """
+        await self.reach(bucket)
+        return await self._keys.list_keys(f"/{bucket}/", prefix, after, delimiter, limit)
 
 
 def path_of(bucket: str, key: str) -> str:

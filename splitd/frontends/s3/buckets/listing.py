@@ -59,7 +59,6 @@ async def list_objects_v2(request: S3Request) -> None:
 async def _list(request: S3Request, after: str) -> Listing:
     query = request.query
     limit = read_limit(request, "max-keys")
-    await request.keys.bucket(request.bucket)
     return await request.keys.list(request.bucket, query.get("prefix"), after, query.get("delimiter"), limit)
 
 

@@ -96,7 +96,7 @@ async def _refuse_taken(request: S3Request, name: str) -> None:
 
 async def head_bucket(request: S3Request) -> None:
     """Tell whether there is a bucket."""
-    await request.keys.bucket(request.bucket)
+    await request.keys.reach(request.bucket)
     request.http.setHeader("x-amz-bucket-region", request.door.settings.region)
     answer(request.http, 200)
 

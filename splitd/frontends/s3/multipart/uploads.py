@@ -54,7 +54,7 @@ async def abort_upload(request: S3Request) -> None:
 async def list_uploads(request: S3Request) -> None:
     """Answer with a page of the uploads under way."""
     query, encode = request.query, encoder_of(request)
-    await request.keys.bucket(request.bucket)
+    await request.keys.reach(request.bucket)
     prefix, delimiter = query.get("prefix"), query.get("delimiter")
     marker, upload_marker = query.get("key-marker"), query.get("upload-id-marker")
     limit = read_limit(request, "max-uploads")

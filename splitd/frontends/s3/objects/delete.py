@@ -47,7 +47,7 @@ async def delete_object(request: S3Request) -> None:
 async def delete_objects(request: S3Request) -> None:
     """Delete up to a thousand objects, each for itself."""
     doomed, quiet = await request.understand(await request.read_xml(), _read)
-    await request.keys.bucket(request.bucket)
+    await request.keys.reach(request.bucket)
     told: Sequence[str] = await gatherResults(
         [Deferred.fromCoroutine(_delete(request, each, quiet=quiet)) for each in doomed], consumeErrors=True
     )
