@@ -146,3 +146,8 @@ async def test_versions_are_all_called_null(s3: S3) -> None:
     assert (texts(told, "Version/Key"), texts(told, "Version/VersionId")) == (["x"], ["null"])
     assert (await s3.get("/bucket/x?versionId=null")).body == b"1"
     assert code_of(await s3.get("/bucket/x?versionId=1")) == (404, "NoSuchVersion")
+    await s3.put("/bucket/%2541%26", b"1")  # the key %41&
+    for query, shown in (("prefix=%2541&versions", "%41"), ("encoding-type=url&prefix=%2541&versions", "%2541")):
+        told = await s3.get(f"/bucket?{query}")
+        assert texts(told, "Prefix") == [shown], "clients decode it as the keys"
+        assert texts(told, "Version/Key") == [f"{shown}{'%26' if 'url' in query else '&'}"]

@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import quote
 
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
@@ -199,6 +200,31 @@ async def test_uploads_are_listed_and_aborted(s3: S3) -> None:
     assert texts(await s3.get("/bucket?uploads"), "Upload/Key") == []
     await s3.cluster.status_becomes(lambda status: status["reaper"]["doomed"] == 0)
     assert s3.cluster.nothing_stored()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_common_prefix_of_uploads_is_told_once_whatever_comes_behind_it(s3: S3) -> None:
+    last, before_surrogates = "\U0010ffff", "\ud7ff"
+    keys = ["a/", f"a/{last}", f"a/{last}{last}", "a0", f"b{last}/1", f"b{last}{last}", "c/", "d"]
+    for key in keys:
+        assert await begin(s3, quote(key))
+    for delimiter, prefixes in (("/", ["a/", f"b{last}/", "c/"]), (last, [f"a/{last}", f"b{last}"])):
+        for size in (1, 2, 100):
+            found: list[str] = []
+            marker = ""
+            for _ in range(10):
+                page = await s3.get(f"/bucket?delimiter={quote(delimiter, safe='')}&{marker}max-uploads={size}&uploads")
+                found += texts(page, "CommonPrefixes/Prefix")
+                if texts(page, "IsTruncated") == ["false"]:
+                    break
+                [key], [upload] = texts(page, "NextKeyMarker"), texts(page, "NextUploadIdMarker")
+                marker = f"key-marker={quote(key, safe='')}&upload-id-marker={upload}&"
+            assert found == prefixes, (delimiter, size)
+    for key in (f"x{before_surrogates}1", f"x{before_surrogates}2", "x\ue000"):
+        assert await begin(s3, quote(key))
+    page = await s3.get(f"/bucket?delimiter={quote(before_surrogates)}&prefix=x&uploads")
+    assert texts(page, "CommonPrefixes/Prefix") == [f"x{before_surrogates}"]
+    assert texts(page, "Upload/Key") == ["x\ue000"]
 
 
 @pytest_twisted.ensureDeferred

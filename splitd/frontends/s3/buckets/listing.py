@@ -35,7 +35,10 @@ async def list_objects(request: S3Request) -> None:
     encode = encoder_of(request)
     listing = await _list(request, marker)
     more = [text("NextMarker", encode(listing.next))] if listing.next and request.query.get("delimiter") else []
-    await _answer(request, listing, [text("Marker", encode(marker)), *more], with_owner=True)
+    # Clients decode the prefix in other lists only, so that here it is encoded only if XML cannot hold it.
+    prefix = request.query.get("prefix")
+    shown = encode(prefix) if _NO_XML.search(prefix) else prefix
+    await _answer(request, listing, [text("Marker", encode(marker)), *more], with_owner=True, prefix=shown)
 
 
 async def list_objects_v2(request: S3Request) -> None:
@@ -105,6 +108,7 @@ async def _answer(
     told: list[str],
     *,
     with_owner: bool,
+    prefix: str | None = None,
     root: str = "ListBucketResult",
     entry: str = "Contents",
 ) -> None:
@@ -112,7 +116,7 @@ async def _answer(
     owner = owner_element(await request.owner()) if with_owner else ""
     head = [
         text("Name", request.bucket),
-        text("Prefix", _shown_prefix(request, encode)),
+        text("Prefix", encode(query.get("prefix")) if prefix is None else prefix),
         text("MaxKeys", read_limit(request, "max-keys")),
     ]
     if query.get("delimiter"):
@@ -128,15 +132,6 @@ async def _answer(
         *(element("CommonPrefixes", text("Prefix", encode(each))) for each in listing.prefixes),
     )
     answer(request.http, 200, body)
-
-
-def _shown_prefix(request: S3Request, encode: Callable[[str], str]) -> str:
-    """Return the prefix as it is told.  Clients decode that of the second version only; in the first one it is encoded
-    only if XML cannot hold it.
-    """
-    prefix = request.query.get("prefix")
-    is_plain = "list-type" not in request.query and not _NO_XML.search(prefix)
-    return prefix if is_plain else encode(prefix)
 
 
 def _contents(name: str, key: str, manifest: Manifest | None, owner: str) -> str:

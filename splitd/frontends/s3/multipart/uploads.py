@@ -87,7 +87,7 @@ async def _collect(
     last = ("", "")
     after = _after(request, *marker) if marker[0] else ("", "")
     if delimiter and marker[0].endswith(delimiter) and marker[0].startswith(prefix) and marker[0] != prefix:
-        after = (path_of(request.bucket, marker[0]) + _LAST, "")  # it is a common prefix that was told
+        after = _behind(path_of(request.bucket, marker[0]))  # it is a common prefix that was told
     while limit:
         wanted = limit + 1 - len(uploads) - len(prefixes)
         page = await request.keys.parts.list_uploads(path_of(request.bucket, prefix), after, wanted)
@@ -98,7 +98,7 @@ async def _collect(
             end = key.find(delimiter, len(prefix)) if delimiter else -1
             if end >= 0:
                 prefixes.append(key[: end + len(delimiter)])
-                last, after = (prefixes[-1], ""), (path_of(request.bucket, prefixes[-1]) + _LAST, "")
+                last, after = (prefixes[-1], ""), _behind(path_of(request.bucket, prefixes[-1]))
                 break
             uploads.append(each)
             last, after = (key, each.upload), (each.path, each.upload)
@@ -111,6 +111,14 @@ async def _collect(
 def _after(request: S3Request, key: str, upload: str) -> tuple[str, str]:
     # Without an upload, all of the key's are left out.
     return path_of(request.bucket, key), upload or _LAST
+
+
+def _behind(prefix: str) -> tuple[str, str]:
+    """Return what all uploads come before whose paths begin with a prefix, which begins with a slash, and no others."""
+    rest = prefix.rstrip(_LAST)
+    following = ord(rest[-1]) + 1
+    # No text has surrogates.
+    return rest[:-1] + chr(0xE000 if following == 0xD800 else following), ""
 
 
 def _key(request: S3Request, upload: ContinuedUpload) -> str:
