@@ -72,8 +72,31 @@ async def test_a_copy_shares_the_parts(s3: S3) -> None:
     assert (got.body, got.header("Content-Type"), got.header("ETag")) == (DATA, "text/y", f'"{MD5}"')
     assert (got.header("x-amz-meta-a"), got.header("x-amz-meta-b")) == (None, "2")
     assert s3.cluster.uploads_stored() == before
+    told = await s3.put("/bucket/x/1", b"", x_amz_copy_source="bucket/x/1", x_amz_storage_class="STANDARD")
+    assert texts(told, "ETag") == [f'"{MD5}"'], "as at Amazon, a class is something to change"
+    assert (await s3.get("/bucket/x/1")).header("x-amz-meta-b") == "2"
     await s3.ask("DELETE", "/bucket/x/1")
     assert (await s3.get("/other/y")).body == DATA
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_key_that_is_copied_onto_itself_is_as_a_new_one(s3: S3) -> None:
+    """Its age counts for lifecycle rules, and some copy only to renew that."""
+    for key in ("x", "x/"):
+        assert (await s3.put(f"/bucket/{key}", b"", Content_Type="text/x")).code == 200
+        for headers in (
+            {"x_amz_storage_class": "STANDARD"},
+            {"x_amz_metadata_directive": "REPLACE", "Content_Type": "text/x"},
+        ):
+            before = texts(await s3.get(f"/bucket?delimiter=%2F&prefix={quote(key, safe='')}"), "Contents/LastModified")[0]
+            for _ in range(1000):  # until the clock goes on
+                told = await s3.put(f"/bucket/{key}", b"", x_amz_copy_source=f"bucket/{key}", **headers)
+                if texts(told, "LastModified") != [before]:
+                    break
+            else:
+                raise AssertionError((key, headers))
+            head = await s3.ask("HEAD", f"/bucket/{key}")
+            assert (head.header("Content-Type"), head.header("ETag")) == ("text/x", f'"{hashlib.md5(b"").hexdigest()}"')
 
 
 @pytest_twisted.ensureDeferred

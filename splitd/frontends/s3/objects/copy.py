@@ -18,7 +18,7 @@ from splitd.frontends.s3.keys import path_of, unchanged_since
 from splitd.frontends.s3.payload.checksums import find_algorithm, parse_kept
 from splitd.frontends.s3.target import check_key, decode_key
 from splitd.frontends.s3.xml import document, format_time, text
-from splitd.model.conditions import Condition
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 
@@ -73,7 +73,8 @@ async def copy_object(request: S3Request) -> None:
     replaces = _directive(request, "x-amz-metadata-directive") == _REPLACE
     retags = _directive(request, "x-amz-tagging-directive") == _REPLACE
     is_same = path_of(source.bucket, source.key) == path_of(request.bucket, request.key)
-    if is_same and not replaces and not retags:
+    # As at Amazon, the storage class that an object has already counts as another one.
+    if is_same and not replaces and not retags and not request.header("x-amz-storage-class"):
         raise S3Error(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
@@ -82,8 +83,14 @@ async def copy_object(request: S3Request) -> None:
     media = _media(request, found.media, replaces=replaces, retags=retags)
     # What was just judged must be what is copied.
     unchanged = unchanged_since(found)
+    # A key that is given new headers, or none, is a new object; one that is only given other tags keeps its time.
+    is_touched = is_same and media == found.media and unchanged is not ALWAYS
     manifest = await request.keys.copy(
-        (source.bucket, source.key), (request.bucket, request.key), unchanged, write_condition(request.http), media
+        (source.bucket, source.key),
+        (request.bucket, request.key),
+        unchanged,
+        write_condition(request.http),
+        None if is_touched else media,
     )
     checksum = parse_kept(manifest.media.checksum)
     told = (
