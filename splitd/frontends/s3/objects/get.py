@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 from __future__ import annotations
 
 from splitd.errors import SplitdError
+from splitd.frontends.http.conditions import CONDITIONS
 from splitd.frontends.s3.conditions import check_read, read_condition
 from splitd.frontends.s3.door import OWNER, S3Request
 from splitd.frontends.s3.errors import S3Error
@@ -34,20 +35,7 @@ _OVERRIDES = {
 }
 
 
-DECIDING = frozenset(
-    {
-        b"expect",
-        b"if-match",
-        b"if-modified-since",
-        b"if-none-match",
-        b"if-range",
-        b"if-unmodified-since",
-        b"origin",
-        b"range",
-        b"x-amz-checksum-mode",
-        OWNER,
-    }
-)
+DECIDING = CONDITIONS | {b"expect", b"if-range", b"origin", b"range", b"x-amz-checksum-mode", OWNER}
 """The headers that decide what the answer to a GET without a query is, in lower case; without them it is the object."""
 
 
