@@ -143,3 +143,19 @@ async def test_a_bucket_may_stand_in_the_name_that_a_proxy_was_called_by(s3: S3)
         answer = await s3.cluster.ask("GET", url, **headers)
         assert answer.code == code, headers
         assert code != 200 or answer.body == b"right", headers
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_put_says_whether_it_has_a_body(s3: S3) -> None:
+    host = s3.cluster.s3_url.removeprefix("http://")
+    upload = texts(await s3.ask("POST", "/bucket/k?uploads"), "UploadId")[0]
+    client = await connect(int(host.rpartition(":")[2]))
+    try:
+        for path in ("/bucket/k", f"/bucket/k?partNumber=1&uploadId={upload}"):
+            for more, code in (("", 411), ("Content-Length: 0\r\n", 200)):
+                url = s3.presigned("PUT", path).removeprefix(s3.cluster.s3_url)
+                client.send(f"PUT {url} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
+                answer = await client.answer()
+                assert (answer.code, b"MissingContentLength" in answer.body) == (code, code == 411), path
+    finally:
+        client.reset()

@@ -18,6 +18,7 @@ from splitd.frontends.s3.keys import path_of
 from splitd.frontends.s3.multipart.notes import Kind, Part, PartNote, parse_kind
 from splitd.frontends.s3.objects.copy import find_source, read_source
 from splitd.frontends.s3.objects.get import part_number
+from splitd.frontends.s3.payload.expected import refuse_no_length
 from splitd.frontends.s3.payload.pumping import pump
 from splitd.frontends.s3.payload.receiving import receive
 from splitd.frontends.s3.xml import document, element, format_time, text
@@ -29,6 +30,7 @@ _RANGE = re.compile(r"\Abytes=([0-9]{1,18})-([0-9]{1,18})\Z", re.ASCII)
 
 async def upload_part(request: S3Request) -> None:
     """Store the body as a part.  A part of the same number before it is replaced."""
+    refuse_no_length(request.http)
     number, expected = part_number(request), request.expected()
     kind = await _kind(request)
     if expected.algorithm is None and kind.algorithm is not None:

@@ -11,7 +11,7 @@ from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.headers import describe_checksum, etag_of, read_media
-from splitd.frontends.s3.payload.expected import Expected
+from splitd.frontends.s3.payload.expected import Expected, refuse_no_length
 from splitd.frontends.s3.payload.receiving import Received, receive
 from splitd.interfaces.store import IUpload
 from splitd.model.manifest import Manifest
@@ -20,6 +20,7 @@ from splitd.model.media import Media
 
 async def put_object(request: S3Request) -> None:
     """Store the body under a key.  Whatever can be refused is refused before a byte of the body is read."""
+    refuse_no_length(request.http)
     expected, media = request.expected(), read_media(request.http)
     upload = await request.keys.create(
         request.bucket, request.key, expected.length, media, write_condition(request.http)

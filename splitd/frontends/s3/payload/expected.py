@@ -20,6 +20,7 @@ from splitd.frontends.s3.signing.authentication import (
 from storaged.http import IRequest
 
 _CHUNKED = frozenset({SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 _NUMBER = re.compile(r"\A[0-9]{1,18}\Z", re.ASCII)
 
 
@@ -70,6 +71,16 @@ def read_expected(request: IRequest, proof: Proof, *, of_body: bool = True) -> E
         algorithm,
         checksum,
     )
+
+
+def refuse_no_length(request: IRequest) -> None:
+    """Refuse a request that does not say whether it has a body.  To HTTP it has none (RFC 9112 section 6.3), so that an
+    object would be empty which may not be so at its client.
+
+    :raise S3Error: it does not say it.
+    """
+    if not request.has_any_header(_LENGTHS):
+        raise S3Error("MissingContentLength", "You must provide the Content-Length HTTP header.")
 
 
 def read_form(fields: IRequest) -> Expected:
