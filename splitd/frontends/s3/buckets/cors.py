@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketCors.html
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from xml.etree.ElementTree import Element
 
 from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.cors import greet_before
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
@@ -34,10 +36,8 @@ def answer_preflight(request: IRequest, rules: tuple[CorsRule, ...]) -> None:
 
 async def get_bucket_cors(request: S3Request) -> None:
     """Tell the rules."""
-    await request.keys.bucket(request.bucket)
-    rules = (await request.door.buckets.notes(request.bucket)).cors
-    if not rules:
-        raise S3Error("NoSuchCORSConfiguration", "The CORS configuration does not exist", BucketName=request.bucket)
+    missing = "NoSuchCORSConfiguration", "The CORS configuration does not exist"
+    rules = await find_note(request, attrgetter("cors"), *missing)
     answer(request.http, 200, document("CORSConfiguration", *map(_write, rules)))
 
 
@@ -50,8 +50,7 @@ async def put_bucket_cors(request: S3Request) -> None:
 
 async def delete_bucket_cors(request: S3Request) -> None:
     """Take the rules of a bucket away."""
-    await request.keys.note(request.bucket, CORS, ())
-    answer(request.http, 204)
+    await drop_note(request, CORS)
 
 
 def read_cors(body: bytes) -> list[CorsRule]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from uuid import uuid4
 from xml.etree.ElementTree import Element
 
 from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import check_tags
@@ -27,12 +29,8 @@ _OTHERS = frozenset({"Transition", "NoncurrentVersionTransition", "NoncurrentVer
 
 async def get_bucket_lifecycle(request: S3Request) -> None:
     """Tell the rules."""
-    await request.keys.bucket(request.bucket)
-    rules = (await request.door.buckets.notes(request.bucket)).lifecycle
-    if not rules:
-        raise S3Error(
-            "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", BucketName=request.bucket
-        )
+    missing = "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"
+    rules = await find_note(request, attrgetter("lifecycle"), *missing)
     answer(request.http, 200, document("LifecycleConfiguration", *map(_write, rules)))
 
 
@@ -45,8 +43,7 @@ async def put_bucket_lifecycle(request: S3Request) -> None:
 
 async def delete_bucket_lifecycle(request: S3Request) -> None:
     """Take the rules of a bucket away."""
-    await request.keys.note(request.bucket, LIFECYCLE, ())
-    answer(request.http, 204)
+    await drop_note(request, LIFECYCLE)
 
 
 def read_lifecycle(body: bytes) -> list[LifecycleRule]:

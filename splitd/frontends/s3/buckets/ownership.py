@@ -7,8 +7,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.htm
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 
 from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
@@ -17,14 +19,8 @@ from splitd.model.buckets import ENFORCED, OWNERSHIP, PREFERRED
 
 async def get_bucket_ownership(request: S3Request) -> None:
     """Tell what was said of it."""
-    await request.keys.bucket(request.bucket)
-    ownership = (await request.door.buckets.notes(request.bucket)).ownership
-    if not ownership:
-        raise S3Error(
-            "OwnershipControlsNotFoundError",
-            "The bucket ownership controls were not found",
-            BucketName=request.bucket,
-        )
+    missing = "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"
+    ownership = await find_note(request, attrgetter("ownership"), *missing)
     answer(request.http, 200, document("OwnershipControls", element("Rule", text("ObjectOwnership", ownership))))
 
 
@@ -42,8 +38,7 @@ async def put_bucket_ownership(request: S3Request) -> None:
 
 async def delete_bucket_ownership(request: S3Request) -> None:
     """Let ACLs count, as in a bucket of which nobody has said it."""
-    await request.keys.note(request.bucket, OWNERSHIP, "")
-    answer(request.http, 204)
+    await drop_note(request, OWNERSHIP)
 
 
 def read_ownership(value: str) -> str:
