@@ -186,6 +186,18 @@ async def test_lifecycle_rules_are_told_and_carried_out(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_how_large_an_object_must_be_to_change_its_class_is_told_as_at_amazon(s3: S3) -> None:
+    """Terraform sends it, and waits until it is told the same."""
+    name, usual = "x-amz-transition-default-minimum-object-size", "all_storage_classes_128K"
+    body = lifecycle(ON + ALL + DAYS)
+    for headers in ({}, {name: usual}):
+        assert (await s3.put("/bucket?lifecycle", body, **headers)).header(name) == usual
+        assert (await s3.get("/bucket?lifecycle")).header(name) == usual
+    other = await s3.put("/bucket?lifecycle", body, **{name: "varies_by_storage_class"})
+    assert code_of(other) == (501, "NotImplemented")
+
+
+@pytest_twisted.ensureDeferred
 async def test_lifecycle_rules_that_cannot_be_are_refused(s3: S3) -> None:
     abort = (
         "<AbortIncompleteMultipartUpload><DaysAfterInitiation>{}</DaysAfterInitiation></AbortIncompleteMultipartUpload>"

@@ -56,6 +56,7 @@ _READ = frozenset(
         "x-amz-tagging-directive",
         "x-amz-te",
         "x-amz-trailer",
+        "x-amz-transition-default-minimum-object-size",
         "x-amz-user-agent",
     }
 )

@@ -23,6 +23,10 @@ from splitd.model.buckets import DAY_MS, LIFECYCLE, LifecycleRule
 _MOST_RULES = 1000
 _LONGEST_ID = 255
 _LONGEST_PREFIX = 1024
+_LEAST_MOVED, _LEAST = "x-amz-transition-default-minimum-object-size", "all_storage_classes_128K"
+"""The header that says how large objects must be to change their class, and its usual value.  None changes it here, but
+Terraform sends the header, and waits until it is told the value.
+"""
 _KNOWN = frozenset({"ID", "Status", "Prefix", "Filter", "Expiration", "AbortIncompleteMultipartUpload"})
 _OTHERS = frozenset({"Transition", "NoncurrentVersionTransition", "NoncurrentVersionExpiration"})
 
@@ -31,13 +35,17 @@ async def get_bucket_lifecycle(request: S3Request) -> None:
     """Tell the rules."""
     missing = "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"
     rules = await find_note(request, attrgetter("lifecycle"), *missing)
+    request.http.setHeader(_LEAST_MOVED, _LEAST)
     answer(request.http, 200, document("LifecycleConfiguration", *map(_write, rules)))
 
 
 async def put_bucket_lifecycle(request: S3Request) -> None:
     """Give a bucket other rules."""
+    if request.header(_LEAST_MOVED) not in {"", _LEAST}:
+        raise S3Error("NotImplemented", f"{_LEAST_MOVED} can only be {_LEAST}", Header=_LEAST_MOVED)
     rules = await request.understand(await request.read_xml(), read_lifecycle)
     await request.keys.note(request.bucket, LIFECYCLE, rules)
+    request.http.setHeader(_LEAST_MOVED, _LEAST)
     answer(request.http, 200)
 
 
