@@ -119,6 +119,8 @@ async def test_rules_that_cannot_be_are_refused(s3: S3) -> None:
         (cors(good + "<ExposeHeader>a&#10;b</ExposeHeader>"), "MalformedXML"),
         (cors(good + "<MaxAgeSeconds>-1</MaxAgeSeconds>"), "MalformedXML"),
         (cors(good + f"<ID>{'x' * 256}</ID>"), "MalformedXML"),
+        (cors(good + "<Other/>"), "MalformedXML"),
+        (cors(rule("a<b/>", "GET")), "MalformedXML"),
         (b"<x/>", "MalformedXML"),
     ):
         assert code_of(await s3.put("/bucket?cors", body)) == (400, code), body
@@ -195,6 +197,25 @@ async def test_how_large_an_object_must_be_to_change_its_class_is_told_as_at_ama
         assert (await s3.get("/bucket?lifecycle")).header(name) == usual
     other = await s3.put("/bucket?lifecycle", body, **{name: "varies_by_storage_class"})
     assert code_of(other) == (501, "NotImplemented")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_new_bucket_has_the_tags_that_come_with_it(s3: S3) -> None:
+    def body(content: str) -> bytes:
+        return f"<CreateBucketConfiguration>{content}</CreateBucketConfiguration>".encode()
+
+    tag = "<Tag><Key>k{}</Key><Value>v</Value></Tag>"
+    tagged = body(f"<LocationConstraint>us-east-1</LocationConstraint><Tags>{tag.format(1)}{tag.format(2)}</Tags>")
+    assert (await s3.put("/tagged", tagged)).code == 200
+    assert texts(await s3.get("/tagged?tagging"), "TagSet/Tag/Key") == ["k1", "k2"]
+    for content, expected in (
+        ("<Bucket><Type>Directory</Type></Bucket>", "MalformedXML"),
+        (f"<Tags>{''.join(map(tag.format, range(51)))}</Tags>", "InvalidTag"),
+        (f"<Tags>{tag.format(1)}{tag.format(1)}</Tags>", "InvalidTag"),
+        ("<LocationConstraint>mars</LocationConstraint>", "InvalidLocationConstraint"),
+    ):
+        assert code_of(await s3.put("/other", body(content))) == (400, expected), content
+    assert (await s3.ask("HEAD", "/other")).code == 404
 
 
 @pytest_twisted.ensureDeferred

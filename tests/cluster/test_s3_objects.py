@@ -217,9 +217,30 @@ async def test_many_objects_are_deleted_by_one_request(s3: S3) -> None:
     answer = await s3.ask("POST", "/bucket?delete", body)
     assert texts(answer, "Deleted/Key") == ["1", "none"]
     assert (texts(answer, "Error/Key"), texts(answer, "Error/Code")) == (["2"], ["PreconditionFailed"])
+    mixed = b"<Delete><Object><Key>%s</Key></Object><Object><Key/></Object><Object><Key>1</Key></Object></Delete>"
+    answer = await s3.ask("POST", "/bucket?delete", mixed % (b"k" * 1025))
+    assert (texts(answer, "Deleted/Key"), texts(answer, "Error/Code")) == (
+        ["1"],
+        ["KeyTooLongError", "InvalidArgument"],
+    )
+    longest = "".join(f"<Object><Key>{n:04}{'&amp;' * 510}{'k' * 510}</Key></Object>" for n in range(1000))
+    answer = await s3.ask("POST", "/bucket?delete", f"<Delete>{longest}</Delete>".encode())
+    assert len(texts(answer, "Deleted/Key")) == 1000
     quiet = await s3.ask("POST", "/bucket?delete", b"<Delete><Quiet>true</Quiet><Object><Key>2</Key></Object></Delete>")
     assert (quiet.code, len(parsed(quiet))) == (200, 0)
     assert texts(await s3.get("/bucket"), "Contents/Key") == ["3"]
+    for wrong in (
+        b"<Object><Key>3</Key><Unless>x</Unless></Object>",
+        b"<Object><Key>3<x/></Key></Object>",
+        b"<Object><Key>3</Key></Object><Unless/>",
+        b"<Object><Key>3</Key></Object>" * 1001,
+    ):
+        refused = await s3.ask("POST", "/bucket?delete", b"<Delete>%s</Delete>" % wrong)
+        assert code_of(refused) == (400, "MalformedXML"), wrong[:60]
+    for encoding in ("utf-16", "latin-1", "none"):
+        body = f'<?xml version="1.0" encoding="{encoding}"?><Delete><Object><Key>x</Key></Object></Delete>'
+        answer = await s3.ask("POST", "/bucket?delete", body.encode("utf-8" if encoding == "none" else encoding))
+        assert answer.code == (400 if encoding == "none" else 200), encoding
     for wrong in (b"", b"<Delete/>", b"<Other/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><Delete>&b;</Delete>"):
         assert code_of(await s3.ask("POST", "/bucket?delete", wrong)) == (400, "MalformedXML"), wrong
 

@@ -23,7 +23,7 @@ from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
 
 _XML_LIMIT = 1024 * 1024
-"""The most bytes that a request's XML may have: a list of a thousand keys of a thousand bytes, in XML."""
+"""The most bytes that a request's XML may have, unless it is a list."""
 
 OWNER = b"x-amz-expected-bucket-owner"
 """The header that says whose the bucket should be."""
@@ -33,8 +33,10 @@ _AT_ONCE = 16 * 1024
 
 _Read = TypeVar("_Read")
 
-_LONG_XML_LIMIT = 4 * 1024 * 1024
-"""The most bytes of a list of ten thousand parts with their checksums."""
+LIST_LIMIT = 4 * 1024 * 1024
+"""The most bytes of a list of ten thousand parts with their checksums, or of a thousand keys: each of those may have
+1,024 bytes, and more in XML.
+"""
 
 
 @attrs.frozen
@@ -129,14 +131,15 @@ class S3Request:
 
     async def read_body(self) -> bytes:
         """Return the body, if a checksum in the headers is that of an object, and not of the body."""
-        return await collect(self.http, read_expected(self.http, self.proof, of_body=False), _LONG_XML_LIMIT)
+        return await collect(self.http, read_expected(self.http, self.proof, of_body=False), LIST_LIMIT)
 
-    async def read_xml(self) -> bytes:
+    async def read_xml(self, limit: int = _XML_LIMIT) -> bytes:
         """Return the body, and check it.
 
+        :param limit: the most bytes that it may have.
         :raise S3Error: it is too long, or is not what the request said.
         """
-        return await collect(self.http, self.expected(), _XML_LIMIT)
+        return await collect(self.http, self.expected(), limit)
 
     async def understand(self, body: bytes, read: Callable[[bytes], _Read]) -> _Read:
         """Return what a document says; a long one is read in a thread.

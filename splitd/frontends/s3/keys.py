@@ -91,7 +91,7 @@ class Keys:
                 return found
             after = page[-1].name
 
-    async def make_bucket(self, name: str, notes: Mapping[str, str]) -> None:
+    async def make_bucket(self, name: str, notes: Mapping[str, str | Sequence[Any]]) -> None:
         """Make a bucket.
 
         :param notes: what is kept with it, by the names in `splitd.model.buckets`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as SetOf
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -83,7 +84,7 @@ def parse(body: bytes, root: str, code: str = "MalformedXML") -> Element:
         raise malformed(code)
     try:
         found = fromstring(body, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError):
+    except (ParseError, DefusedXmlException, ValueError, LookupError):  # the last for an encoding that is not known
         raise malformed(code) from None
     for each in found.iter():
         if isinstance(each.tag, str):
@@ -94,14 +95,24 @@ def parse(body: bytes, root: str, code: str = "MalformedXML") -> Element:
     return found
 
 
+def refuse_others(parent: Element, known: SetOf[str]) -> None:
+    """Refuse a document in which something stands that is not known: it may change what is meant.
+
+    :param known: the names of the elements that there may be.
+    :raise S3Error: there are others.
+    """
+    if not {each.tag for each in parent} <= known:
+        raise malformed()
+
+
 def only_text(parent: Element, name: str, default: str | None = None) -> str:
     """Return the text of the only child of a name.
 
     :param default: what is returned if there is none; None to refuse that.
-    :raise S3Error: there are several, or none and no default.
+    :raise S3Error: there are several, or none and no default; or it has elements.
     """
     found = parent.findall(name)
-    if len(found) > 1 or (not found and default is None):
+    if len(found) > 1 or (not found and default is None) or (found and len(found[0])):
         raise malformed()
     return (found[0].text or "") if found else default or ""
 

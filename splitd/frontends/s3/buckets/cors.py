@@ -14,13 +14,14 @@ from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.cors import greet_before
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, refuse_others, text
 from splitd.model.buckets import CORS, CorsRule
 from storaged.http import IRequest
 
 _MOST_RULES = 100
 _LONGEST_ID = 255
 _METHODS = frozenset({"GET", "PUT", "HEAD", "POST", "DELETE"})
+_KNOWN = frozenset({"AllowedHeader", "AllowedMethod", "AllowedOrigin", "ExposeHeader", "ID", "MaxAgeSeconds"})
 # They stand in headers of answers.
 _WORD = re.compile(r"\A[!-~]+\Z")
 
@@ -58,13 +59,16 @@ def read_cors(body: bytes) -> list[CorsRule]:
 
     :raise S3Error: it is none.
     """
-    rules = [_read(each) for each in parse(body, "CORSConfiguration").findall("CORSRule")]
+    root = parse(body, "CORSConfiguration")
+    refuse_others(root, {"CORSRule"})
+    rules = [_read(each) for each in root]
     if not 0 < len(rules) <= _MOST_RULES:
         raise malformed()
     return rules
 
 
 def _read(rule: Element) -> CorsRule:
+    refuse_others(rule, _KNOWN)
     age = only_text(rule, "MaxAgeSeconds", "").strip()
     if age and not (age.isascii() and age.isdigit() and len(age) < 10):
         raise malformed()
@@ -99,8 +103,9 @@ def _read(rule: Element) -> CorsRule:
 
 
 def _texts(rule: Element, name: str) -> tuple[str, ...]:
-    found = tuple((each.text or "").strip() for each in rule.findall(name))
-    if not all(map(_WORD.match, found)):
+    elements = rule.findall(name)
+    found = tuple((each.text or "").strip() for each in elements)
+    if any(map(len, elements)) or not all(map(_WORD.match, found)):
         raise malformed()
     return found
 

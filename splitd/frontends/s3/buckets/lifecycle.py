@@ -17,7 +17,16 @@ from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import check_tags
-from splitd.frontends.s3.xml import document, element, format_time, malformed, only_text, parse, text
+from splitd.frontends.s3.xml import (
+    document,
+    element,
+    format_time,
+    malformed,
+    only_text,
+    parse,
+    refuse_others,
+    text,
+)
 from splitd.model.buckets import DAY_MS, LIFECYCLE, LifecycleRule
 
 _MOST_RULES = 1000
@@ -59,7 +68,9 @@ def read_lifecycle(body: bytes) -> list[LifecycleRule]:
 
     :raise S3Error: it is none, or asks for what there is not.
     """
-    rules = [_read(each) for each in parse(body, "LifecycleConfiguration").findall("Rule")]
+    root = parse(body, "LifecycleConfiguration")
+    refuse_others(root, {"Rule"})
+    rules = [_read(each) for each in root]
     if not 0 < len(rules) <= _MOST_RULES:
         raise malformed()
     if len({rule.id for rule in rules}) != len(rules):
@@ -71,8 +82,7 @@ def _read(rule: Element) -> LifecycleRule:
     names = {each.tag for each in rule}
     if names & _OTHERS:
         raise S3Error("NotImplemented", f"{min(names & _OTHERS)}: there are neither other classes nor other versions")
-    if not names <= _KNOWN:
-        raise malformed()
+    refuse_others(rule, _KNOWN)
     rule_id, status = only_text(rule, "ID", ""), only_text(rule, "Status")
     if len(rule_id) > _LONGEST_ID:
         raise S3Error("InvalidArgument", f"ID length should not exceed allowed limit of {_LONGEST_ID}")
@@ -122,8 +132,7 @@ def _read_filter(rule: Element) -> Filter:
     holder = chosen if both is None else both
     tags = check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in holder.findall("Tag")], 10)
     larger, smaller = (_size(only_text(holder, name, "")) for name in ("ObjectSizeGreaterThan", "ObjectSizeLessThan"))
-    if {each.tag for each in holder} - {"Prefix", "Tag", "And", "ObjectSizeGreaterThan", "ObjectSizeLessThan"}:
-        raise malformed()
+    refuse_others(holder, {"Prefix", "Tag", "And", "ObjectSizeGreaterThan", "ObjectSizeLessThan"})
     return _check_prefix(only_text(holder, "Prefix", "")), tags, larger, smaller
 
 

@@ -8,11 +8,14 @@ from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import owner_element
 from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.buckets.ownership import read_ownership, refuse_published
+from splitd.frontends.s3.buckets.tagging import MOST_BUCKET_TAGS
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
+from splitd.frontends.s3.headers import check_tags
+from splitd.frontends.s3.objects.tagging import Tags, read_tag_set
 from splitd.frontends.s3.target import is_bucket_name
-from splitd.frontends.s3.xml import document, element, format_time, only_text, parse, text
-from splitd.model.buckets import ACL, OWNER, OWNERSHIP
+from splitd.frontends.s3.xml import document, element, format_time, only_text, parse, refuse_others, text
+from splitd.model.buckets import ACL, OWNER, OWNERSHIP, TAGS
 
 DEFAULT_REGION = "us-east-1"
 
@@ -58,15 +61,15 @@ async def create_bucket(request: S3Request) -> None:
     acl, stated = read_acl(request.http.getHeader("x-amz-acl")), request.http.getHeader("x-amz-object-ownership")
     ownership = "" if stated is None else read_ownership(stated)
     refuse_published(ownership, acl)
-    region, body = request.door.settings.region, await request.read_xml()
+    region, body, tags = request.door.settings.region, await request.read_xml(), ()
     if body:
-        asked = await request.understand(body, _read_region)
+        asked, tags = await request.understand(body, _read_configuration)
         if asked not in {"", region, "EU" if region == "eu-west-1" else region}:
             raise S3Error(
                 "InvalidLocationConstraint", f"The specified location-constraint is not valid: this is {region}"
             )
     try:
-        notes = {OWNER: request.proof.principal.name, OWNERSHIP: ownership, ACL: acl}
+        notes = {OWNER: request.proof.principal.name, OWNERSHIP: ownership, ACL: acl, TAGS: tags}
         await request.keys.make_bucket(name, notes)
     except NameTaken:
         await _refuse_taken(request, name)
@@ -74,8 +77,12 @@ async def create_bucket(request: S3Request) -> None:
     answer(request.http, 200)
 
 
-def _read_region(body: bytes) -> str:
-    return only_text(parse(body, "CreateBucketConfiguration"), "LocationConstraint", "")
+def _read_configuration(body: bytes) -> tuple[str, Tags]:
+    """Return the region and the tags."""
+    root = parse(body, "CreateBucketConfiguration")
+    refuse_others(root, {"LocationConstraint", "Tags"})
+    tags = [tag for each in root.findall("Tags") for tag in read_tag_set(each, MOST_BUCKET_TAGS)]
+    return only_text(root, "LocationConstraint", ""), check_tags(tags, MOST_BUCKET_TAGS)
 
 
 async def _refuse_taken(request: S3Request, name: str) -> None:

@@ -20,7 +20,7 @@ from splitd.frontends.s3.headers import etag_of
 from splitd.frontends.s3.keys import as_key, path_of
 from splitd.frontends.s3.multipart.notes import Kind, Part, checksum_of_parts, etag_of_parts, parse_kind
 from splitd.frontends.s3.payload.checksums import ALGORITHMS, BY_FIELD, Checksum, keep_with_parts, parse_kept
-from splitd.frontends.s3.xml import document, malformed, only_text, parse, text
+from splitd.frontends.s3.xml import document, malformed, only_text, parse, refuse_others, text
 from splitd.model.manifest import Manifest
 from splitd.model.segments import MAX_SEGMENTS
 
@@ -28,6 +28,7 @@ LEAST_PART = 5 * 1024 * 1024
 """The least bytes of each part but the last one."""
 
 _PAGE = 1000
+_OF_PART = frozenset({"ETag", "PartNumber", *(each.element for each in ALGORITHMS.values())})
 
 
 @attrs.frozen
@@ -75,13 +76,16 @@ async def complete_upload(request: S3Request) -> None:
 
 
 def _read_list(body: bytes) -> list[_Named]:
-    return [_read(each) for each in parse(body, "CompleteMultipartUpload").findall("Part")]
+    root = parse(body, "CompleteMultipartUpload")
+    refuse_others(root, {"Part"})
+    return [_read(each) for each in root]
 
 
 def _read(part: Element) -> _Named:
     number = only_text(part, "PartNumber").strip()
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise malformed()
+    refuse_others(part, _OF_PART)
     checksums = {each.element: only_text(part, each.element, "") for each in ALGORITHMS.values()}
     return _Named(int(number), only_text(part, "ETag").strip().strip('"'), {k: v for k, v in checksums.items() if v})
 

@@ -15,11 +15,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from splitd.errors import SplitdError
 from splitd.frontends.s3.answers import answer, refusal
 from splitd.frontends.s3.conditions import Fit
-from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.door import LIST_LIMIT, S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.frontends.s3.target import check_key
-from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, refuse_others, text
 
 _MOST = 1000
 """Keys that one request may delete."""
@@ -46,7 +46,7 @@ async def delete_object(request: S3Request) -> None:
 
 async def delete_objects(request: S3Request) -> None:
     """Delete up to a thousand objects, each for itself."""
-    doomed, quiet = await request.understand(await request.read_xml(), _read)
+    doomed, quiet = await request.understand(await request.read_xml(LIST_LIMIT), _read)
     await request.keys.reach(request.bucket)
     told: Sequence[str] = await gatherResults(
         [Deferred.fromCoroutine(_delete(request, each, quiet=quiet)) for each in doomed], consumeErrors=True
@@ -56,17 +56,17 @@ async def delete_objects(request: S3Request) -> None:
 
 def _read(body: bytes) -> tuple[list[_Doomed], bool]:
     root = parse(body, "Delete")
+    refuse_others(root, {"Object", "Quiet"})
     objects = root.findall("Object")
     if not objects or len(objects) > _MOST:
         raise malformed()
-    doomed = [
-        _Doomed(check_key(only_text(each, "Key")), only_text(each, "VersionId", "null"), _fit(each)) for each in objects
-    ]
-    return doomed, only_text(root, "Quiet", "false").strip().lower() == "true"
+    return [_read_object(each) for each in objects], only_text(root, "Quiet", "false").strip().lower() == "true"
 
 
-def _fit(each: Element) -> Fit:
-    return Fit(only_text(each, "ETag", ""), only_text(each, "Size", ""), only_text(each, "LastModifiedTime", ""))
+def _read_object(each: Element) -> _Doomed:
+    refuse_others(each, {"Key", "VersionId", "ETag", "Size", "LastModifiedTime"})
+    fit = Fit(only_text(each, "ETag", ""), only_text(each, "Size", ""), only_text(each, "LastModifiedTime", ""))
+    return _Doomed(only_text(each, "Key"), only_text(each, "VersionId", "null"), fit)
 
 
 async def _delete(request: S3Request, doomed: _Doomed, *, quiet: bool) -> str:
@@ -85,5 +85,6 @@ async def _delete(request: S3Request, doomed: _Doomed, *, quiet: bool) -> str:
 def _refuse_impossible(doomed: _Doomed) -> None:
     if doomed.version not in {"null", ""}:
         raise S3Error("NoSuchVersion", "The specified version does not exist.")
+    check_key(doomed.key)
     if not doomed.key:
         raise S3Error("InvalidArgument", "a key has at least one character")

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
 from __future__ import annotations
 
 from functools import partial
+from xml.etree.ElementTree import Element
 
 import msgspec
 
@@ -14,7 +15,7 @@ from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.headers import MOST_TAGS, check_tags
 from splitd.frontends.s3.keys import unchanged_since
 from splitd.frontends.s3.objects.get import refuse_version
-from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, refuse_others, text
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -54,10 +55,19 @@ def read_tags(body: bytes, most: int) -> Tags:
     :param most: how many there may be.
     :raise S3Error: it is none, or has tags that cannot be.
     """
-    sets = parse(body, "Tagging").findall("TagSet")
-    if len(sets) != 1:
+    root = parse(body, "Tagging")
+    refuse_others(root, {"TagSet"})
+    if len(root) != 1:
         raise malformed()
-    return check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in sets[0].findall("Tag")], most)
+    return read_tag_set(root[0], most)
+
+
+def read_tag_set(tags: Element, most: int) -> Tags:
+    """Read the tags that are the content of an element; see `read_tags`."""
+    refuse_others(tags, {"Tag"})
+    for tag in tags:
+        refuse_others(tag, {"Key", "Value"})
+    return check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in tags], most)
 
 
 def write_tags(tags: Tags) -> bytes:
