@@ -251,6 +251,26 @@ async def test_names_say_where_the_file_goes(cluster: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_headers_that_are_no_text_are_kept_or_refused(cluster: Cluster) -> None:
+    client = await cluster.connect()
+    common = (
+        b"Host: test\r\nContent-Length: 0\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 0\r\nUpload-Metadata: filename Zg=="
+    )
+    draft = b"Host: test\r\nContent-Length: 0\r\nUpload-Draft-Interop-Version: 9\r\nUpload-Complete: ?1"
+    for line, header, code in (
+        (b"POST /.splitd/uploads", common + b",\xff", 400),
+        (b"POST /.splitd/uploads", common + b'\r\nIf-Match: "\xff"', 412),
+        (b"POST /.splitd/uploads", common + b'\r\nIf-None-Match: "\xff"', 201),
+        (b"PUT /g", draft + b'\r\nIf-None-Match: "\xff"', 201),
+        (b"PUT /h", draft + b'\r\nRepr-Digest: other="\xff"', 201),
+    ):
+        client.send(line, b" HTTP/1.1\r\n", header, b"\r\n\r\n")
+        while (answer := await client.answer()).code < 200:
+            pass
+        assert answer.code == code, (header, answer)
+
+
+@pytest_twisted.ensureDeferred
 async def test_what_is_at_the_path_already_is_told_if_one_asks(cluster: Cluster) -> None:
     tus = Tus(cluster)
     await cluster.put("/f", b"old")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.test_tus import DATA
 from tests.cluster.tus import ROOT, Tus, located, metadata
+from tests.cluster.waiting import eventually
 
 
 @pytest_twisted.ensureDeferred
@@ -54,5 +56,21 @@ async def test_a_joined_file_has_the_same_bytes_though_the_front_ends_in_between
     await cluster.break_node(3)
     assert (await tus.ask("POST", ROOT, **final)).code in {503, 507}
     await cluster.mend_node(3)
+    assert "unfinished" not in str((await tus.ask("OPTIONS", ROOT)).header("Tus-Extension"))
     assert (await tus.ask("POST", ROOT, **final)).code == 201  # a failed try has left the parts
+    assert (await cluster.get("/f")).body == DATA
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_part_that_is_ended_while_it_is_joined_is_no_fault_of_the_joined_file(cluster: Cluster) -> None:
+    tus, filesystem = Tus(cluster), cluster.nodes[2].filesystem
+    part = await tus.begin("ignored", len(DATA), Upload_Concat="partial")
+    assert (await tus.patch(part, 0, DATA)).code == 204
+    filesystem.hold("write")
+    final = {"Upload_Metadata": metadata(filename="f"), "Upload_Concat": f"final;{part}"}
+    joined = Deferred.fromCoroutine(tus.ask("POST", ROOT, **final))
+    await eventually(lambda: filesystem.waiting, "its bytes are being written")
+    assert (await tus.ask("DELETE", part)).code == 204
+    filesystem.release()
+    assert (await joined).code == 201
     assert (await cluster.get("/f")).body == DATA

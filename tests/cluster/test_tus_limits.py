@@ -37,6 +37,29 @@ async def test_an_upload_is_for_those_who_may_write_and_for_the_one_who_began_it
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_request_of_somebody_else_does_not_end_one_in_progress(
+    make_guarded: Callable[..., Awaitable[Cluster]],
+) -> None:
+    cluster = await make_guarded("/anna")
+    anna = Tus(cluster, Authorization=ANNA)
+    place = {"Upload_Length": "6", "Upload_Metadata": metadata(path="/anna/f")}
+    url = located(await anna.ask("POST", ROOT, **place))
+    sending = await anna.send(url, 0, 6, b"abc", more=[f"Authorization: {ANNA}"])
+    for other in (WILMA, NORA, ""):
+        stranger = Tus(cluster, Authorization=other)
+        draft = Tus(cluster, Authorization=other, Upload_Draft_Interop_Version="9")
+        for asked in (url, url.replace("/anna/f", "/other"), url.replace("/anna/f", "/in/f")):
+            for method in ("HEAD", "DELETE"):
+                assert (await stranger.ask(method, asked)).code in {401, 403, 404}
+            assert (await stranger.patch(asked, 0, b"x")).code in {401, 403, 404}
+            kind = {"Content_Type": "application/partial-upload", "Upload_Offset": "0", "Upload_Complete": "?0"}
+            assert (await draft.ask("PATCH", asked, b"x", **kind)).code in {401, 403, 404}
+    sending.send(b"def")
+    assert (await sending.answer()).code == 204
+    assert (await cluster.get("/anna/f", authorization=ANNA)).body == b"abcdef"
+
+
+@pytest_twisted.ensureDeferred
 async def test_limits_and_quotas_are_judged_before_the_first_byte_and_after_the_last(
     make_cluster: Callable[..., Cluster], tmp_path: Path
 ) -> None:
@@ -61,6 +84,8 @@ async def test_limits_and_quotas_are_judged_before_the_first_byte_and_after_the_
     assert (await tus.patch(url, 40_000, bytes(10_000))).code == 204  # there is room now
     assert (await cluster.get("/q/f")).body == bytes(50_000)
     unknown = await tus.begin("g", None)
+    assert (await tus.patch(unknown, 0, b"x", Upload_Length="100001")).code == 413
+    assert await tus.offset(unknown) == 0
     for size, code in ((60_000, 204), (40_001, 413), (40_000, 204)):
         offset = await tus.offset(unknown)
         client = await cluster.connect()

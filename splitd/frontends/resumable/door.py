@@ -10,6 +10,7 @@ import attrs
 
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.conditions import parse_condition
+from splitd.frontends.http.opaque import decode_opaque
 from splitd.frontends.http.targets import Target, href, parse_target
 from splitd.frontends.resumable.notes import CONDITIONS, Note
 from splitd.frontends.resumable.uploads import Current, ResumableUploads
@@ -125,8 +126,20 @@ class Asked:
         return None if ends_ms is None else max(0, (ends_ms - self.wall.now_ms()) // 1000)
 
     def conditions(self) -> dict[str, list[str]]:
-        """Return the headers that make the request conditional, as they came."""
-        return {name: values for name in CONDITIONS if (values := self.request.header_values(name))}
+        """Return the headers that make the request conditional, by their names."""
+        return {name: values for name in CONDITIONS if (values := self.kept_values(name))}
+
+    def kept_values(self, name: str) -> list[str]:
+        """Return the values of a header as they can be kept with the upload; see `decode_opaque`."""
+        return [decode_opaque(value) for value in self.request.header_values(name)]
+
+    def refuse_too_long(self, length: int) -> None:
+        """Refuse a length that no file may have.
+
+        :raise Refused: it is more than `ResumableSettings.most`.
+        """
+        if length > self.settings.most():
+            raise Refused(413, f"Upload-Length: a file may have at most {self.settings.most()} bytes")
 
     def condition(self, target: Target, note: Note) -> Condition:
         """Return the condition for the file: that of this request where it has one, and else that of the first."""

@@ -125,7 +125,7 @@ async def _create(asked: Asked) -> None:
         raise BadName(f"{target.path}/: the name of a file does not end in a slash")
     check_path(target.shown)
     length = _length(asked, 0, complete=complete)
-    digest = request.header_values("Repr-Digest")
+    digest = asked.kept_values("Repr-Digest")
     _parse(digest, "Repr-Digest")
     note = Note(length, "", "", False, asked.conditions(), digest)
     current = await asked.uploads.begin(target.path, parse_media(request), note, asked.condition(target, note))
@@ -134,7 +134,7 @@ async def _create(asked: Asked) -> None:
         request.setHeader(name, value)
     version = asked.header(HEADER)
     request.inform(104, "Upload Resumption Supported", {HEADER: version, "Location": url, "Upload-Limit": limits})
-    holder = await asked.uploads.enter(current.upload)
+    holder = await asked.uploads.enter(target.path, current.upload)
     try:
         await _append(asked, target, current, holder, complete=complete, is_first=True)
     finally:
@@ -145,7 +145,7 @@ async def _use(asked: Asked) -> None:
     request = asked.request
     upload, target = asked.named()
     # A request that is in progress is ended first: what it has stored counts.
-    holder = await asked.uploads.enter(upload)
+    holder = await asked.uploads.enter(target.path, upload)
     try:
         current = await asked.uploads.find(target.path, upload)
         if request.method == b"HEAD":
@@ -201,6 +201,7 @@ async def _continue(asked: Asked, target: Target, current: Current, holder: Hold
     if length is not None and length != current.length:
         if current.length is not None:
             raise _inconsistent()
+        asked.refuse_too_long(length)
         current = attrs.evolve(current, length=length)
     await _append(asked, target, current, holder, complete=complete, is_first=False)
 

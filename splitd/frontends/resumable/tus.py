@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error
+from contextlib import suppress
 from secrets import token_hex
 
 import attrs
@@ -26,10 +27,7 @@ from splitd.model.paths import check_path, join
 from storaged.http import IRequest
 
 VERSION = "1.0.0"
-EXTENSIONS = (
-    "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation,"
-    "concatenation-unfinished"
-)
+EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation"
 _BODY = "application/offset+octet-stream"
 _METHODS = "OPTIONS, GET, POST, HEAD, PATCH, DELETE"
 _MOST_METADATA = 4096
@@ -78,7 +76,7 @@ def _options(asked: Asked) -> None:
 async def _use(asked: Asked, method: bytes) -> None:
     upload, target = asked.named()
     # A request that is in progress is ended first: what it has stored counts.
-    holder = await asked.uploads.enter(upload)
+    holder = await asked.uploads.enter(target.path, upload)
     try:
         current = await asked.uploads.find(target.path, upload)
         if method == b"HEAD":
@@ -126,6 +124,7 @@ async def _append(asked: Asked, target: Target, current: Current, holder: Holder
     if length is not None and length != current.length:
         if current.length is not None or length < current.size:
             raise Refused(400, f"Upload-Length: {length} contradicts what was said before")
+        asked.refuse_too_long(length)
         current = attrs.evolve(current, length=length)
     if current.is_complete:
         if asked.request.body.length:
@@ -179,7 +178,7 @@ async def _create(asked: Asked) -> None:
     current = await asked.uploads.begin(target.path, media, note, asked.condition(target, note))
     request.setHeader("Location", asked.whole_url(current.upload, target.path))
     if has_body:
-        holder = await asked.uploads.enter(current.upload)
+        holder = await asked.uploads.enter(target.path, current.upload)
         try:
             current = await _receive(asked, current, holder)
         finally:
@@ -193,8 +192,7 @@ def _length(asked: Asked) -> int | None:
     length, deferred = asked.number("Upload-Length"), asked.header("Upload-Defer-Length")
     if (length is None) == (not deferred) or deferred not in {"", "1"}:
         raise Refused(400, "either Upload-Length or Upload-Defer-Length: 1 must come")
-    if length is not None and length > asked.settings.most():
-        raise Refused(413, f"Upload-Length: a file may have at most {asked.settings.most()} bytes")
+    asked.refuse_too_long(length or 0)
     return length
 
 
@@ -217,7 +215,8 @@ async def _concatenate(asked: Asked, target: Target, media: Media, note: Note, u
         await asked.uploads.abort(current, "it could not be joined")
         raise
     for part in parts:
-        await asked.uploads.abort(part, f"it was joined to {target.path}")
+        with suppress(UploadUnknown):  # another request has joined it as well, or ended it
+            await asked.uploads.abort(part, f"it was joined to {target.path}")
     asked.request.setHeader("Location", asked.whole_url(current.upload, target.path))
     _say_file(asked, target.path, manifest)
     answer(asked.request, 201)
@@ -245,6 +244,8 @@ def read_metadata(header: str) -> dict[str, str]:
     :return: the values by their keys; a value that is no text has U+FFFD for bytes that are not UTF-8.
     :raise Refused: it is not well formed, or too long.
     """
+    if not header.isascii():
+        raise Refused(400, "Upload-Metadata: has characters that are not ASCII; values are in base64")
     if len(header) > _MOST_METADATA:
         raise Refused(400, f"Upload-Metadata: has {len(header)} bytes, {_MOST_METADATA} are allowed")
     found: dict[str, str] = {}

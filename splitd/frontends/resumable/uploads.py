@@ -90,8 +90,18 @@ class ResumableUploads:
         self._user = user
         self._shared = shared
         self._sizes = shared.sizes
-        self.enter = shared.exclusive.enter
         self.leave = shared.exclusive.leave
+
+    async def enter(self, path: str, upload: str) -> Holder:
+        """Use an upload of the user; see `Exclusive.enter`.
+
+        :raise UploadUnknown: there is no such upload, or another user began it.  No request was ended.
+        """
+        try:
+            self._own_note(await self._uploads.find(path, upload))
+        except UploadUnknown:
+            await self.find(path, upload)  # its file may have been made
+        return await self._shared.exclusive.enter(upload)
 
     async def begin(self, path: str, media: Media, note: Note, condition: Condition) -> Current:
         """Begin an upload.
@@ -115,12 +125,16 @@ class ResumableUploads:
                 raise
             size, made_ms = entry.size, entry.created_ms
             return Current(upload, path, size, size, Note(size), entry.media, None, made_ms, is_complete=True)
-        note = note_of(found.media)
-        if note is None or note.user != self._user:
-            raise UploadUnknown(f"no upload {upload[:40]} of {path} is under way")
+        note = self._own_note(found)
         last = await self._last(found)
         length = note.length if last is None or note.length is not None else read_length(last.note)
         return Current(upload, path, found.size, length, note, without_note(found.media), last, found.touched_ms)
+
+    def _own_note(self, found: ContinuedUpload) -> Note:
+        note = note_of(found.media)
+        if note is None or note.user != self._user:
+            raise UploadUnknown(f"no upload {found.upload} of {found.path} is under way")
+        return note
 
     async def _last(self, found: ContinuedUpload) -> Segment | None:
         if not found.last:
