@@ -77,6 +77,43 @@ async def test_a_collection_is_shown_without_a_login(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_collection_is_shown_in_the_order_in_which_people_look_for_names(guarded: Cluster) -> None:
+    for name in ("d/day10", "d/day2", "d/Day1"):
+        assert (await guarded.put(f"/anna/{name}", b"x", authorization=ROOT)).code == 201
+    url = (await share(guarded, "/anna"))["url"]
+    inner = (await guarded.get(f"{url}/d/")).text
+    at = [inner.index(f"<bdi>{name}</bdi>") for name in ("deep", "Day1", "day2", "day10")]
+    assert at == sorted(at)
+    assert f'<a href="{url}/"><bdi>anna</bdi></a>' in inner  # the way back
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_are_in_the_language_of_their_readers(guarded: Cluster) -> None:
+    url = (await share(guarded, "/in", WILMA, mode="upload"))["url"]
+    for accepted, text in (
+        ("ru-RU, en;q=0.5", "Отправить файлы"),
+        ("de, ru;q=0.3, en;q=0.5", "Send files"),
+        ("", "Send"),
+    ):
+        assert text in (await guarded.get(url, accept_language=accepted)).text
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_browser_gets_refusals_as_pages_and_programs_as_text(guarded: Cluster) -> None:
+    made = await share(guarded, "/anna", downloads=1)
+    assert (await guarded.get(f"{made['url']}/a.txt")).code == 200
+    browser = {"accept": "text/html,*/*;q=0.8", "accept_language": "ru"}
+    used = await guarded.get(f"{made['url']}/a.txt", **browser)
+    assert (used.code, "Ссылкой воспользовались" in used.text) == (410, True)
+    assert used.header("X-Content-Type-Options") == "nosniff"
+    assert (await guarded.ask("DELETE", f"{API}/{made['id']}", authorization=ANNA)).code == 204
+    gone = await guarded.get(made["url"], **browser)
+    assert (gone.code, "<h1>" in gone.text, "anna" in gone.text) == (404, True, False)
+    plain = await guarded.get(made["url"])
+    assert (plain.code, plain.header("Content-Type")) == (404, "text/plain; charset=utf-8")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_link_for_less_than_a_moment_has_an_end(guarded: Cluster) -> None:
     made = await share(guarded, "/anna/a.txt", days=1e-9)
     assert made["ends_ms"] is not None
@@ -117,6 +154,29 @@ async def test_a_link_to_leave_files_shows_nothing_of_what_is_there(guarded: Clu
         assert refused.code in {400, 404, 405}
         assert "/in" not in refused.text
     assert (await guarded.ask("DELETE", f"{url}/new.txt")).code in {404, 405}
+
+
+@pytest_twisted.ensureDeferred
+async def test_files_of_one_name_that_are_left_at_the_same_time_are_all_stored(guarded: Cluster) -> None:
+    url = (await share(guarded, "/in", WILMA, mode="upload"))["url"]
+    other = (await share(guarded, "/in", WILMA, mode="upload"))["url"]
+    clients = [await guarded.connect() for _ in range(3)]
+    for client, link in zip(clients, (url, other, url), strict=True):
+        client.begin("PUT", f"{link}/photo.jpg", "Content-Length: 3", "Expect: 100-continue")
+        assert (await client.answer()).code == 100
+    clients.pop().leave()
+    for number, client in enumerate(clients):
+        client.send(b"%03d" % number)
+        assert (await client.answer()).code == 201
+    found = [(await guarded.get(f"/in/{name}", authorization=ROOT)).body for name in ("photo.jpg", "photo%20(2).jpg")]
+    assert found == [b"000", b"001"]
+
+    async def has_freed_its_name() -> bool:
+        """Whether the name is free that the client which left would have had."""
+        assert (await guarded.ask("PUT", f"{url}/photo.jpg", b"new")).code == 201
+        return (await guarded.get("/in/photo%20(3).jpg", authorization=ROOT)).code == 200
+
+    await becomes(has_freed_its_name, "the name of the upload that broke off is free")
 
 
 async def under_way(cluster: Cluster) -> bool:
@@ -171,7 +231,8 @@ async def test_a_password_opens_a_link(guarded: Cluster) -> None:
     form_type = "application/x-www-form-urlencoded"
     wrong = await guarded.ask("POST", url, b"password=other", content_type=form_type)
     assert (wrong.code, "wrong" in wrong.text) == (403, True)
-    assert (await guarded.get(f"{url}/a.txt", authorization=basic("x", "no"))).code == 401
+    refused = await guarded.get(f"{url}/a.txt", authorization=basic("x", "no"))
+    assert (refused.code, (refused.header("WWW-Authenticate") or "")[:5]) == (401, "Basic")
     assert (await guarded.get(f"{url}/a.txt", authorization=basic("x", "sesame"))).body == b"/anna/a.txt"
     assert is_page(await guarded.get(f"{url}/a.txt"))
     right = await guarded.ask("POST", url, b"password=sesame", content_type=form_type)
@@ -264,6 +325,10 @@ async def test_what_cannot_be_shared_is_refused(guarded: Cluster) -> None:
         (ANNA, "/anna", {"downloads": 0}, 400),
         (ANNA, "/anna", {"mode": "upload", "downloads": 1}, 400),
         (ANNA, "/anna", {"more": 1}, 400),
+        (ANNA, "/anna", {"password": "x" * 2000}, 400),
+        (ANNA, "/anna", {"password": "\x07"}, 400),
+        (ANNA, "/anna", {"password": "\ud800"}, 400),
+        (ANNA, "/\ud800", {}, 400),
         (ANNA, "anna", {}, 400),
     ):
         await share(guarded, path, caller, code, **wanted)

@@ -58,6 +58,7 @@ class MadeResource(StreamingResource):
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
+        request.setHeader("X-Content-Type-Options", "nosniff")
 
         async def answer_as(principal: Principal | None) -> None:
             await self._dispatch(request, principal)

@@ -59,7 +59,10 @@ async def _make(door: ShareDoor, request: IRequest, principal: Principal | None)
     if is_upload and (not may_write or not isinstance(entry, Collection)):
         raise Forbidden(f"{wanted.path}: files can be left in a collection where one may write")
     by_issuer = principal is not None and await door.keep(principal)
-    password = await door.hash_password(wanted.password) if wanted.password else ""
+    try:
+        password = await door.hash_password(wanted.password) if wanted.password else ""
+    except ValueError as problem:
+        raise Refused(400, f"password: {problem}") from problem
     now_ms = door.wall.now_ms()
     share = Share(path, now_ms, is_upload, password, wanted.downloads, by_issuer=by_issuer)
     ends_ms = end_after(wanted.days, door.wall)

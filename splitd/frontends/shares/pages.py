@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote
 
+from splitd.frontends.shares.texts import Texts
 from storaged.system.sizes import format_size
 
 _STYLE = """
@@ -24,6 +25,9 @@ td+td{color:var(--soft);padding-left:1rem;text-align:right;white-space:nowrap}
 a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
 label{color:var(--soft);display:grid;gap:.35rem;grid-template-columns:minmax(0,1fr)}
 input{box-sizing:border-box;color:var(--ink);font:inherit;min-width:0;width:100%}
+input::file-selector-button{background:var(--surface);border:1px solid var(--line);border-radius:7px;color:var(--ink);
+cursor:pointer;font:inherit;margin-right:.75rem;padding:.4rem .8rem}
+.path{color:var(--soft);margin:0 0 .25rem;overflow-wrap:anywhere}
 input[type=password]{background:var(--surface);border:1px solid var(--line);border-radius:7px;padding:.45rem .65rem}
 button,.button{background:var(--accent);border:0;border-radius:7px;color:var(--on-accent);cursor:pointer;
 display:inline-block;font:inherit;font-weight:550;padding:.5rem 1.1rem}
@@ -38,21 +42,32 @@ def policy(nonce: str) -> str:
     return f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
-def page(title: str, body: str, nonce: str) -> bytes:
+def page(title: str, body: str, nonce: str, texts: Texts) -> bytes:
     """Return a page.
 
     :param body: HTML.
     """
     return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!DOCTYPE html>\n<html lang="{texts.language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
         f"<title>{escape(title)}</title>\n"
-        f'<style nonce="{nonce}">{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{escape(title)}</h1>\n'
-        f"{body}\n</main>\n</body>\n</html>\n"
+        f'<style nonce="{nonce}">{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n'
     ).encode("utf-8", "replace")
 
 
-def listing(url: str, members: Iterable[tuple[str, int | None]], *, following: str | None, can_zip: bool) -> str:
+def heading(title: str, above: Iterable[tuple[str, str]] = ()) -> str:
+    """Return the heading of a page.
+
+    :param above: the names and the URLs of the collections that it lies in, the outermost first.
+    """
+    links = "".join(f'<a href="{escape(url)}"><bdi>{escape(name)}</bdi></a> / ' for name, url in above)
+    path = f'<nav class="path">{links}</nav>\n' if links else ""
+    return f"{path}<h1><bdi>{escape(title)}</bdi></h1>\n"
+
+
+def listing(
+    url: str, members: Iterable[tuple[str, int | None]], texts: Texts, *, following: str | None, can_zip: bool
+) -> str:
     """Return the list of a collection.
 
     :param url: the URL of the collection, without a slash at its end.
@@ -63,41 +78,52 @@ def listing(url: str, members: Iterable[tuple[str, int | None]], *, following: s
     for name, size in members:
         slash = "/" if size is None else ""
         shown = "" if size is None else format_size(size)
-        rows.append(f'<tr><td><a href="{url}/{quote(name)}{slash}">{escape(name)}{slash}</a></td><td>{shown}</td></tr>')
-    table = f"<table>\n{chr(10).join(rows)}\n</table>" if rows else "<p>Nothing is here.</p>"
-    more = f'<p><a href="{url}/?after={quote(following)}">More</a></p>' if following is not None else ""
-    zip_all = f'<p><a class="button" href="{url}/?zip">Download all as a ZIP archive</a></p>'
+        link = f'<a href="{url}/{quote(name)}{slash}"><bdi>{escape(name)}</bdi>{slash}</a>'
+        rows.append(f"<tr><td>{link}</td><td>{shown}</td></tr>")
+    table = f"<table>\n{chr(10).join(rows)}\n</table>" if rows else f"<p>{texts('empty')}</p>"
+    more = "" if following is None else f'<p><a href="{url}/?after={quote(following)}">{texts("more")}</a></p>'
+    zip_all = f'<p><a class="button" href="{url}/?zip">{texts("zip")}</a></p>'
     return table + more + (zip_all if can_zip and rows else "")
 
 
-def single(url: str, name: str, size: int) -> str:
+def single(url: str, name: str, size: int, texts: Texts) -> str:
     """Return the page of one file."""
     return (
-        f'<p><a class="button" href="{escape(url)}/{quote(name)}" download>Download</a> '
+        f'<p><a class="button" href="{escape(url)}/{quote(name)}" download>{texts("download")}</a> '
         f'<span class="hint">{format_size(size)}</span></p>'
     )
 
 
-def upload_form(url: str, stored: int | None) -> str:
+def upload_form(url: str, stored: int | None, texts: Texts) -> str:
     """Return the form by which files are left.
 
     :param stored: how many files have just been stored; None if none were sent.
     """
-    what = "file was" if stored == 1 else "files were"
-    done = "" if stored is None else f"<p><strong>{stored} {what} stored.</strong></p>"
+    said = "" if stored is None else texts("stored-one") if stored == 1 else texts("stored", stored)
+    done = f"<p><strong>{said}</strong></p>" if said else ""
     return (
         f'{done}<form method="post" enctype="multipart/form-data" action="{escape(url)}">\n'
-        '<p><label>Files <input type="file" name="files" multiple required></label></p>\n'
-        "<p><button>Send</button></p>\n</form>\n"
-        '<p class="hint">What is there already is not shown, nor is what you send.</p>'
+        f'<p><label>{texts("files")} <input type="file" name="files" multiple required></label></p>\n'
+        f"<p><button>{texts('send')}</button></p>\n</form>\n"
+        f'<p class="hint">{texts("send-hint")}</p>'
     )
 
 
-def password_form(url: str, *, wrong: bool) -> str:
+def password_form(url: str, texts: Texts, *, wrong: bool) -> str:
     """Return the form that asks for the password of a link."""
-    again = "<p><strong>The password is wrong.</strong></p>" if wrong else ""
+    again = f"<p><strong>{texts('password-wrong')}</strong></p>" if wrong else ""
     return (
         f'{again}<form method="post" action="{escape(url)}">\n'
-        '<p><label>Password <input type="password" name="password" autocomplete="off" required autofocus></label></p>\n'
-        "<p><button>Open</button></p>\n</form>"
+        f"<p><label>{texts('password')} "
+        '<input type="password" name="password" autocomplete="off" required autofocus></label></p>\n'
+        f"<p><button>{texts('open')}</button></p>\n</form>"
     )
+
+
+def refusal(url: str, status: int, texts: Texts) -> str:
+    """Return what is said about a request that is refused.
+
+    :param url: where one may go on; empty for nowhere.
+    """
+    back = f'<p><a href="{escape(url)}">{texts("back")}</a></p>' if url else ""
+    return f"<p>{texts.refusal(status)}</p>{back}"

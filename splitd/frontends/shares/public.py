@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from secrets import token_urlsafe
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import attrs
 import msgspec
@@ -16,18 +17,30 @@ from splitd.errors import DocumentChanged, NotFound, Overloaded, SplitdError, To
 from splitd.frontends.http.answers import Refused, answer
 from splitd.frontends.http.bodies import read_body
 from splitd.frontends.http.content import describe_content, send_content
+from splitd.frontends.http.guard import login_headers
 from splitd.frontends.http.media import parse_media
 from splitd.frontends.http.names import read_name, show_name
 from splitd.frontends.http.statuses import refusal_of
 from splitd.frontends.http.targets import Target, parse_target
 from splitd.frontends.shares.door import LINKS, ShareDoor
-from splitd.frontends.shares.pages import listing, page, password_form, policy, single, upload_form
+from splitd.frontends.shares.pages import (
+    heading,
+    listing,
+    page,
+    password_form,
+    policy,
+    refusal,
+    single,
+    upload_form,
+)
 from splitd.frontends.shares.share import KIND, Share, read_share, read_token, with_share
-from splitd.frontends.shares.uploading import begin_file, receive_form
+from splitd.frontends.shares.texts import Texts, language_of
+from splitd.frontends.shares.uploading import Inbox, receive_form
 from splitd.interfaces.store import IObjectStore
 from splitd.model.documents import Document
 from splitd.model.manifest import Manifest
-from splitd.model.tree import Collection
+from splitd.model.natural import natural_key
+from splitd.model.tree import Collection, Member
 from storaged.http import IRequest, origin_form, reason_of, receive_body
 from storaged.system.ranges import Span, Unsatisfiable, parse_ranges
 
@@ -52,6 +65,7 @@ class _Opened:
     :param url: the URL of the link.
     :param target: what the URL names behind the link.
     :param store: the files, as the user who made the link sees them.
+    :param texts: the words of the pages, in the language of the one who asks.
     """
 
     request: IRequest
@@ -61,6 +75,7 @@ class _Opened:
     url: str
     target: Target
     store: IObjectStore
+    texts: Texts
 
     @property
     def path(self) -> str:
@@ -68,18 +83,46 @@ class _Opened:
         inner, root = self.target.path, self.share.path
         return root if inner == "/" else inner if root == "/" else root + inner
 
+    def inbox(self) -> Inbox:
+        """Return the collection in which the link leaves files."""
+        return Inbox(self.store, self.share.path, self.door.documents, self.door.wall)
+
     def title(self) -> str:
         """Return what the link is called."""
-        return show_name(self.share.path.rstrip("/").rpartition("/")[2] or "files")
+        name = self.share.path.rstrip("/").rpartition("/")[2]
+        return show_name(name) if name else self.texts("untitled")
 
 
 async def respond(request: IRequest, door: ShareDoor) -> None:
     """Answer a request by a link.
 
-    An error tells nothing of where the link leads, nor of what is there.
+    An error tells nothing of where the link leads, nor of what is there.  A browser gets it as a page.
 
     :raise Refused: the request cannot be answered.
     """
+    try:
+        await _respond_or_refuse(request, door)
+    except (Refused, TooManyLogins) as problem:
+        if request.startedWriting or "text/html" not in (request.getHeader("Accept") or ""):
+            raise
+        refused = problem if isinstance(problem, Refused) else refusal_of(problem)
+        headers = login_headers(request, problem) if isinstance(problem, SplitdError) else {}
+        _answer_refusal(request, door, refused, {**refused.headers, **headers})
+
+
+def _answer_refusal(request: IRequest, door: ShareDoor, refused: Refused, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        request.setHeader(name, value)
+    texts = _texts(request)
+    token = _behind(request, door)[0].partition("/")[0]
+    url = (
+        "" if read_token(door.signer, token) is None or refused.status in {404, 410} else f"{door.base}{LINKS}/{token}"
+    )
+    body = heading(texts("refused")) + refusal(url, refused.status, texts)
+    _answer_page(request, texts("refused"), body, texts, refused.status)
+
+
+async def _respond_or_refuse(request: IRequest, door: ShareDoor) -> None:
     try:
         await _respond(request, door)
     except (TooManyLogins, Overloaded):
@@ -95,6 +138,7 @@ async def respond(request: IRequest, door: ShareDoor) -> None:
 async def _respond(request: IRequest, door: ShareDoor) -> None:
     request.setHeader("Referrer-Policy", "no-referrer")  # the URL is the secret
     request.setHeader("X-Robots-Tag", "noindex")
+    request.setHeader("X-Content-Type-Options", "nosniff")
     opened = await _open(request, door)
     if opened is None:
         return
@@ -111,8 +155,8 @@ async def _open(request: IRequest, door: ShareDoor) -> _Opened | None:
 
     :raise Refused: there is no such link, or it has ended with the rights of its maker.
     """
-    raw, _, query = origin_form(request.uri)[len(door.base + LINKS) + 1 :].partition(b"?")
-    token, _, inner = raw.decode("ascii", "replace").partition("/")
+    behind, query = _behind(request, door)
+    token, _, inner = behind.partition("/")
     share_id = read_token(door.signer, token)
     document = None if share_id is None else await door.documents.find(KIND, share_id)
     if document is None:
@@ -125,8 +169,18 @@ async def _open(request: IRequest, door: ShareDoor) -> _Opened | None:
             raise Refused(404, _NONE)
         request.user = f"{principal.name} by the link {document.key}"
     target = parse_target(b"/" + inner.encode() + (b"?" + query if query else b""))
-    opened = _Opened(request, door, document, share, url, target, door.files_of(principal))
+    opened = _Opened(request, door, document, share, url, target, door.files_of(principal), _texts(request))
     return opened if not share.password or await _is_unlocked(opened) else None
+
+
+def _behind(request: IRequest, door: ShareDoor) -> tuple[str, bytes]:
+    """Return what the URL has behind the prefix of links, and its query."""
+    raw, _, query = origin_form(request.uri)[len(door.base + LINKS) + 1 :].partition(b"?")
+    return raw.decode("ascii", "replace"), query
+
+
+def _texts(request: IRequest) -> Texts:
+    return Texts(language_of(request.getHeader("Accept-Language") or ""))
 
 
 async def _is_unlocked(opened: _Opened) -> bool:
@@ -164,8 +218,11 @@ async def _is_unlocked(opened: _Opened) -> bool:
             request.setHeader("Location", opened.url)
             answer(request, 303)
             return False
-    form = password_form(opened.url, wrong=bool(password))
-    _answer_page(opened, "This link has a password", form, 401 if header else 403 if password else 200)
+    if header:
+        request.setHeader("WWW-Authenticate", 'Basic realm="splitd link", charset="UTF-8"')
+    texts = opened.texts
+    title, form = texts("password-title"), password_form(opened.url, texts, wrong=bool(password))
+    _answer_page(request, title, heading(title) + form, texts, 401 if header else 403 if password else 200)
     return False
 
 
@@ -174,12 +231,11 @@ def _cookies(request: IRequest, name: str) -> list[str]:
     return [value for key, _, value in pairs if key == name]
 
 
-def _answer_page(opened: _Opened, title: str, body: str, status: int = 200) -> None:
-    request, nonce = opened.request, token_urlsafe(16)
+def _answer_page(request: IRequest, title: str, body: str, texts: Texts, status: int = 200) -> None:
+    nonce = token_urlsafe(16)
     request.setHeader("Content-Security-Policy", policy(nonce))
     request.setHeader("Cache-Control", "no-store")
-    request.setHeader("X-Content-Type-Options", "nosniff")
-    answer(request, status, page(title, body, nonce), "text/html; charset=utf-8")
+    answer(request, status, page(title, body, nonce, texts), "text/html; charset=utf-8")
 
 
 async def _show(opened: _Opened) -> None:
@@ -207,8 +263,9 @@ async def _show(opened: _Opened) -> None:
 
 async def _show_file(opened: _Opened, manifest: Manifest) -> None:
     if opened.target.path == "/":
-        title = opened.title()
-        _answer_page(opened, title, single(opened.url, title, manifest.size))
+        title, texts = opened.title(), opened.texts
+        body = heading(title) + single(opened.url, title, manifest.size, texts)
+        _answer_page(opened.request, title, body, texts)
     elif read_name(opened.target.shown[1:]) == opened.share.path.rpartition("/")[2]:
         await _send(opened, opened.share.path)
     else:
@@ -218,14 +275,22 @@ async def _show_file(opened: _Opened, manifest: Manifest) -> None:
 async def _list(opened: _Opened) -> None:
     after = read_name(opened.target.parameter("after", ""))
     members = await opened.store.list_members(opened.path, after, _PAGE + 1)
+    if not after and len(members) <= _PAGE:  # else the pages have the order of the catalog
+        members.sort(key=_order)
     shown = [
         (show_name(each.name).removesuffix("/"), each.entry.size if isinstance(each.entry, Manifest) else None)
         for each in members[:_PAGE]
     ]
     following = show_name(members[_PAGE - 1].name) if len(members) > _PAGE else None
-    inner = origin_form(opened.request.uri).partition(b"?")[0].decode("ascii").rstrip("/")
-    title = opened.title() + (opened.target.shown if opened.target.path != "/" else "")
-    _answer_page(opened, title, listing(inner, shown, following=following, can_zip=True))
+    names = [opened.title(), *(opened.target.shown.split("/")[1:] if opened.target.path != "/" else ())]
+    urls = [opened.url + quote("".join(f"/{name}" for name in names[1:end])) for end in range(1, len(names) + 1)]
+    head = heading(names[-1], [(name, f"{url}/") for name, url in zip(names[:-1], urls[:-1], strict=True)])
+    body = head + listing(urls[-1], shown, opened.texts, following=following, can_zip=True)
+    _answer_page(opened.request, names[-1], body, opened.texts)
+
+
+def _order(member: Member) -> tuple[bool, object]:
+    return isinstance(member.entry, Manifest), natural_key(member.name)
 
 
 async def _send(opened: _Opened, path: str) -> None:
@@ -290,12 +355,12 @@ async def _upload(opened: _Opened) -> None:
         return
     if target.path != "/":
         raise Refused(404, _NONE)
-    title = "Send files"
-    if request.method in {b"GET", b"HEAD"}:
-        _answer_page(opened, title, upload_form(opened.url, None))
-    elif request.method == b"POST":
-        stored = await receive_form(request, opened.store, opened.share.path)
-        _answer_page(opened, title, upload_form(opened.url, stored))
+    stored: int | None = None
+    if request.method == b"POST":
+        stored = await receive_form(request, opened.inbox())
+    if request.method in {b"GET", b"HEAD", b"POST"}:
+        title, texts = opened.texts("send-title"), opened.texts
+        _answer_page(request, title, heading(title) + upload_form(opened.url, stored, texts), texts)
     else:
         raise Refused(405, "this link takes files by PUT, or by its form", Allow="GET, HEAD, POST, PUT")
 
@@ -303,11 +368,11 @@ async def _upload(opened: _Opened) -> None:
 async def _put(opened: _Opened, name: str) -> None:
     request = opened.request
     media = parse_media(request)
-    upload = await begin_file(opened.store, opened.share.path, name, request.body.length, media)
+    left = await opened.inbox().begin(name, request.body.length, media)
     try:
-        await receive_body(request, IConsumer(upload), upload.when_broken())
+        await receive_body(request, IConsumer(left.upload), left.upload.when_broken())
     except BaseException as problem:
-        await upload.abort(reason_of(problem))
+        await left.abort(reason_of(problem))
         raise
-    await upload.finish()
+    await left.finish()
     answer(request, 201)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+import attrs
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from splitd.errors import NotAFile, PreconditionFailed
+from splitd.errors import DocumentChanged, NotAFile, PreconditionFailed, SplitdError
 from splitd.frontends.http.answers import Refused
+from splitd.interfaces.documents import IDocuments
 from splitd.interfaces.store import IObjectStore, IUpload
 from splitd.model.conditions import Condition
+from splitd.model.documents import Document
 from splitd.model.media import Media
 from splitd.model.paths import check_path, join
 from storaged.http import BodyBroken, IRequest, reason_of
+from storaged.system.clocks import WallClock
 
 _ABSENT = Condition(none_match=("*",))
 _TRIES = 100
@@ -23,27 +29,107 @@ _HELD = 256 * 1024
 _MOST_FILES = 1000
 _MOST_TYPE = 200
 
+_KIND = "left-name"
+_LASTS_MS = 24 * 3600 * 1000
+"""How long a name is reserved if the front ends in between.  An upload seldom takes as long; then it is refused at its
+end if somebody else has taken the name meanwhile.
+"""
 
-async def begin_file(store: IObjectStore, folder: str, name: str, size: int | None, media: Media) -> IUpload:
-    """Begin to store a file under a name that nothing has: "a (2).txt" if "a.txt" is there.  Nobody is told which.
+_log = Logger()
 
-    :raise SplitdError: see `IObjectStore.create`.
+
+@attrs.frozen
+class Inbox:
+    """A collection in which files are left.
+
+    A name is reserved while a file is on its way, for every front: of two people who send `photo.jpg` at the same time,
+    neither is refused at the end.
+
+    :param store: the files, as the maker of the link sees them.
+    :param folder: the path of the collection.
+    :param documents: keeps the names that are reserved.
+    :param wall: tells until when.
     """
-    stem, dot, ending = name.rpartition(".")
-    if not stem:
-        stem, dot, ending = name, "", ""
-    for number in range(1, _TRIES):
-        tried = name if number == 1 else f"{stem} ({number}){dot}{ending}"
-        path = join(folder, tried)
-        check_path(path)
+
+    store: IObjectStore
+    folder: str
+    documents: IDocuments
+    wall: WallClock
+
+    async def begin(self, name: str, size: int | None, media: Media) -> Left:
+        """Begin to store a file under a name that nothing has: "a (2).txt" if "a.txt" is there.  Nobody is told which.
+
+        :raise SplitdError: see `IObjectStore.create`.
+        """
+        stem, dot, ending = name.rpartition(".")
+        if not stem:
+            stem, dot, ending = name, "", ""
+        for number in range(1, _TRIES):
+            path = join(self.folder, name if number == 1 else f"{stem} ({number}){dot}{ending}")
+            check_path(path)
+            left = await self._begin(path, size, media)
+            if left is not None:
+                return left
+        raise Refused(409, "there are too many files of this name")
+
+    async def _begin(self, path: str, size: int | None, media: Media) -> Left | None:
+        """Begin to store a file; None if the path is taken."""
+        # To reserve a name takes as long as to store a small file; that something has it is known at once.
+        if await self.store.stat(path) is not None:
+            return None
+        key, ends_ms = hashlib.sha256(path.encode()).hexdigest(), self.wall.steady_ms() + _LASTS_MS
         try:
-            return await store.create(path, size, media, _ABSENT)
-        except (PreconditionFailed, NotAFile):
-            continue
-    raise Refused(409, "there are too many files of this name")
+            reserved = await self.documents.put(Document(_KIND, key, "", "", ends_ms), expected=0)
+        except DocumentChanged:
+            return None
+        try:
+            return Left(await self.store.create(path, size, media, _ABSENT), self.documents, reserved)
+        except BaseException as problem:
+            await _give_back(self.documents, reserved)
+            if isinstance(problem, PreconditionFailed | NotAFile):
+                return None
+            raise
 
 
-async def receive_form(request: IRequest, store: IObjectStore, folder: str) -> int:
+@attrs.frozen
+class Left:
+    """A file that is being left.
+
+    :param upload: takes its bytes.
+    """
+
+    upload: IUpload
+    _documents: IDocuments
+    _reserved: Document
+
+    async def finish(self) -> None:
+        """Commit the file.
+
+        :raise SplitdError: it could not be committed, and is dropped.
+        """
+        try:
+            await self.upload.finish()
+        except BaseException as problem:
+            await self.abort(reason_of(problem))
+            raise
+        await _give_back(self._documents, self._reserved)
+
+    async def abort(self, reason: str) -> None:
+        """Drop the file; after `finish`, nothing happens."""
+        await self.upload.abort(reason)
+        await _give_back(self._documents, self._reserved)
+
+
+async def _give_back(documents: IDocuments, reserved: Document) -> None:
+    try:
+        await documents.delete(reserved.kind, reserved.key, reserved.revision)
+    except DocumentChanged:
+        pass  # it took longer than a name is reserved
+    except SplitdError as problem:  # the file is stored, or is not: this changes nothing
+        _log.warn("a name stays reserved for a day: {problem}", problem=str(problem))
+
+
+async def receive_form(request: IRequest, inbox: Inbox) -> int:
     """Store the files of a form.
 
     :return: how many were stored.
@@ -54,7 +140,7 @@ async def receive_form(request: IRequest, store: IObjectStore, folder: str) -> i
     boundary = options.get("boundary", "")
     if kind != "multipart/form-data" or not boundary:
         raise Refused(415, "this is no form with files")
-    reader, form = _Reader(), _Form(store, folder)
+    reader, form = _Reader(), _Form(inbox)
     done = request.body.deliver(reader)
     done.addBoth(reader.ended)
     try:
@@ -79,16 +165,15 @@ class _Form:
     :ivar stored: how many are stored.
     """
 
-    def __init__(self, store: IObjectStore, folder: str) -> None:
-        self._store = store
-        self._folder = folder
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
         self._writing: _Writing | None = None
         self.stored = 0
 
     async def take(self, event: MultipartSegment | bytearray | bytes | None) -> None:
         """Take what the parser has found: the head of a field, bytes of it, or its end (None)."""
         if isinstance(event, MultipartSegment):
-            self._writing = await _begin(self._store, self._folder, event)
+            self._writing = await _begin(self._inbox, event)
         elif self._writing is None:
             return  # it is no file
         elif event is None:
@@ -104,21 +189,22 @@ class _Form:
             await self._writing.abort("the form ended in the middle of the file")
 
 
-async def _begin(store: IObjectStore, folder: str, segment: MultipartSegment) -> _Writing | None:
+async def _begin(inbox: Inbox, segment: MultipartSegment) -> _Writing | None:
     # A browser may send the whole path that the file has on its machine.
     name = (segment.filename or "").replace("\\", "/").rpartition("/")[2]
     if not name:
         return None  # a field without a file
     kind = (segment.content_type or "")[:_MOST_TYPE]
-    return _Writing(await begin_file(store, folder, name, None, Media(kind if kind.isprintable() else "")))
+    return _Writing(await inbox.begin(name, None, Media(kind if kind.isprintable() else "")))
 
 
 @implementer(IPushProducer)
 class _Writing:
     """Writes one file, as fast as it can be stored."""
 
-    def __init__(self, upload: IUpload) -> None:
-        self._upload = upload
+    def __init__(self, left: Left) -> None:
+        self._left = left
+        self._upload = upload = left.upload
         self._full = False
         self._waiting: Deferred[None] | None = None
         self._broken: Exception | None = None
@@ -162,15 +248,11 @@ class _Writing:
     async def finish(self) -> None:
         """Commit the file."""
         self._upload.unregisterProducer()
-        try:
-            await self._upload.finish()
-        except BaseException as problem:
-            await self._upload.abort(reason_of(problem))
-            raise
+        await self._left.finish()
 
     async def abort(self, reason: str) -> None:
         """Drop the file; after `finish`, nothing happens."""
-        await self._upload.abort(reason)
+        await self._left.abort(reason)
 
 
 @implementer(IConsumer)
