@@ -57,8 +57,24 @@ async def test_some_members_are_an_archive(cluster: Cluster) -> None:
     await furnish(cluster)
     got = unpacked(await cluster.get("/c/folder/?zip&name=%C3%A4%20b.txt&name=deep&name=deep"))
     assert got == {"ä b.txt": b"umlaut", "deep/": b"", "deep/x": b"deep"}
-    for name in ("missing", "deep/x", "..", ""):
+    for name in ("missing", "deep/missing", "..", "deep/../x", "deep/", "/deep", ""):
         assert (await cluster.get(f"/c/folder/?zip&name={name}")).code in {400, 404}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_lies_in_several_collections_is_an_archive(cluster: Cluster) -> None:
+    await furnish(cluster)
+    got = unpacked(await cluster.get("/c/?zip&name=folder/deep/x&name=a.txt&name=folder/deep&name=none"))
+    assert got == {"a.txt": b"a", "folder/deep/": b"", "folder/deep/x": b"deep", "none/": b""}
+    assert unpacked(await cluster.get("/?zip&name=c/folder/%C3%A4%20b.txt")) == {"c/folder/ä b.txt": b"umlaut"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_name_leads_out_of_where_an_archive_is_unpacked_on_windows(cluster: Cluster) -> None:
+    assert (await cluster.ask("MKCOL", "/..%5Cd")).code == 201
+    assert (await cluster.put("/..%5Cd/..%5C..%5Cf", b"x")).code == 201
+    assert unpacked(await cluster.get("/?zip")) == {"..\uff3cd/": b"", "..\uff3cd/..\uff3c..\uff3cf": b"x"}
+    assert unpacked(await cluster.get("/?zip&name=..%5Cd/..%5C..%5Cf")) == {"..\uff3cd/..\uff3c..\uff3cf": b"x"}
 
 
 @pytest_twisted.ensureDeferred

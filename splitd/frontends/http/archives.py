@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote
 from zlib import crc32
 
@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 
 from splitd.errors import FileUnavailable, NotFound, SplitdError
 from splitd.frontends.http.answers import Refused
-from splitd.frontends.http.names import read_name, show_name
+from splitd.frontends.http.names import read_path, show_name
 from splitd.frontends.http.zip_format import (
     Entry,
     Length,
@@ -24,7 +24,7 @@ from splitd.frontends.http.zip_format import (
 )
 from splitd.interfaces.store import IDownload, IObjectStore
 from splitd.model.manifest import Manifest
-from splitd.model.paths import join
+from splitd.model.paths import check_shape, folder_of, join
 from splitd.model.tree import Collection, Member
 from storaged.http import IRequest, send_body
 from storaged.system.budget import Budget
@@ -36,6 +36,9 @@ MOST = 100_000
 
 _TOGETHER = 300_000
 _PAGE = 500
+_BACKSLASH = "\uff3c"
+"""What stands for a backslash in an archive: the one of full width, as in rclone."""
+
 _AT_ONCE = 64 * 1024
 """Bytes of the directory at the end that are made at once."""
 
@@ -69,8 +72,10 @@ class Archives:
         :param store: the files, as the client may see them.
         :param path: a collection.
         :param shown: what the archive is called, without ".zip".
-        :param names: the members that it has, as they are shown; none for all.
+        :param names: the members that it has, as they are shown, or what lies below them, as "2026/a.jpg"; none for
+            all.  One that lies in another one comes with that.
         :raise NotFound: there is no such member.
+        :raise BadName: no member can have such a name.
         :raise Refused: there are too many files in it.
         """
         files: list[_File] = []
@@ -115,14 +120,18 @@ class Archives:
             if not file.upload:
                 waiting.append((file.path, file.entry.name.decode()))
 
-        for shown in dict.fromkeys(names):
-            name = read_name(shown)
-            if not name or "/" in name.removesuffix("/"):
-                raise NotFound(f"{shown[:200]!r} is not the name of a member")
-            entry = await store.stat(join(path, name))
+        chosen: set[str] = set()
+        for shown in sorted(names):  # a collection comes before what is in it
+            if not chosen.isdisjoint([shown, *_above(shown)]):
+                continue
+            chosen.add(shown)
+            check_shape(f"/{shown}")
+            inner = path.removesuffix("/") + read_path(f"/{shown}")
+            entry = await store.stat(inner)
             if entry is None:
                 raise NotFound(f"{join(path, shown)} does not exist")
-            found(_look(Member(name, entry), path, ""))
+            folder = folder_of(inner)
+            found(_look(Member(inner.removeprefix(folder), entry), folder, shown[: shown.rfind("/") + 1]))
         while waiting:
             folder, prefix = waiting.pop()
             after = ""
@@ -133,6 +142,13 @@ class Archives:
                 if len(page) < _PAGE:
                     break
                 after = page[-1].name
+
+
+def _above(shown: str) -> Iterator[str]:
+    """Iterate over the collections that a member lies in, as they are shown."""
+    while "/" in shown:
+        shown = shown.rpartition("/")[0]
+        yield shown
 
 
 def _describe(request: IRequest, shown: str, length: int) -> None:
@@ -149,7 +165,8 @@ def _look(member: Member, folder: str, prefix: str) -> _File:
     :param prefix: what the names of the collection's members begin with in the archive.
     """
     entry, path = member.entry, join(folder, member.name)
-    shown = prefix + show_name(member.name)
+    # Windows takes a backslash for a slash, and a name with ..\ in it would lead out of where the archive is unpacked.
+    shown = (prefix + show_name(member.name)).replace("\\", _BACKSLASH)
     if isinstance(entry, Collection):
         return _File(Entry(f"{shown.removesuffix('/')}/".encode(), 0, entry.modified_ms), path, "")
     return _File(Entry(shown.encode(), entry.size, entry.created_ms), path, entry.upload)
