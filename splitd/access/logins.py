@@ -28,6 +28,7 @@ from storaged.system.parallel import InThread
 REMEMBERED_S = 300.0
 """How long credentials that were proven are not proven again, since they were last used."""
 
+_OF_TOKEN = "token "  # noqa: S105 - not a secret
 _MOST_REMEMBERED = 4096
 _MOST_AT_ONCE = 32
 """Passwords that may wait to be proven: each takes about a tenth of a second of a core."""
@@ -179,7 +180,11 @@ class Logins:
 
     def of_user(self, name: str, stamp: str) -> Principal | None:
         """Return who has a name and, as a proof from before, a stamp; None if no user has both."""
-        return self._principals.get(name) if self.stamp(name) == stamp else None
+        if not stamp.startswith(_OF_TOKEN):
+            return self._principals.get(name) if self.stamp(name) == stamp else None
+        holder = self._tokens.get(stamp.removeprefix(_OF_TOKEN))
+        is_good = holder is not None and holder.user == name and self._left_s(holder.token) > 0
+        return self._principals[name] if is_good else None
 
     def of_session(self, session: Session) -> Principal | None:
         """Return whose a session is; None if it has ended with what its user logged in with."""
@@ -188,8 +193,13 @@ class Logins:
         oidc = self._oidc
         return None if oidc is None or oidc.sign_in is None else self.of_claims(session.claims)
 
-    def stamp(self, name: str) -> str:
-        """Return what stands for the password of a user, as long as it is not changed."""
+    def stamp(self, name: str, secret: str = "") -> str:
+        """Return what stands for what a user has logged in with, as long as that is good.
+
+        :param secret: a token of the user; anything else stands for their password.
+        """
+        if secret.startswith(TOKEN_PREFIX):
+            return _OF_TOKEN + hash_token(secret.encode())
         user = self._users.get(name)
         hashed = "" if user is None else user.password or ""
         return hashlib.sha256(f"{name} {hashed}".encode()).hexdigest()

@@ -37,7 +37,7 @@ class Session:
     """What a cookie stands for.
 
     :param user: who has logged in.
-    :param stamp: stands for the user's password: a session ends with it.
+    :param stamp: stands for the user's password, or the token that they have logged in with: a session ends with it.
     :param csrf: what a request that changes something must send along; a page of another site cannot know it.
     :param used_ms: when the last request came; all times are those of `WallClock.steady_ms`.
     :param looked_ms: when the catalog had it.

@@ -10,7 +10,7 @@ import pytest_twisted
 from splitd.frontends.console.resource import OPERATIONS
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.test_console import HTML, started
-from tests.users import ANNA, RITA, ROOT, write_users
+from tests.users import ANNA, RITA, ROOT, TOKEN, write_users
 
 
 @pytest_twisted.async_yield_fixture
@@ -103,6 +103,20 @@ async def test_a_session_ends_with_the_password_of_its_user(guarded: Cluster) ->
     assert (await guarded.ask("POST", f"{guarded.admin_url}/reload", Authorization=ROOT)).code == 200
     assert (await guarded.get("/f", **anna)).code == 401
     assert (await guarded.get("/f", **await session_of(guarded, "anna"))).code == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_session_ends_with_the_token_that_began_it(guarded: Cluster) -> None:
+    answer = await log_in(guarded, "nora", TOKEN)
+    assert answer.code == 200
+    cookie = (answer.header("Set-Cookie") or "").partition(";")[0]
+    for name in ("nora", ""):
+        me = await guarded.get("/.splitd/api/me", Cookie=cookie)
+        assert json.loads(me.body)["name"] == name
+        assert guarded.users is not None
+        lines = guarded.users.read_text().splitlines(keepends=True)
+        guarded.users.write_text("".join(line for line in lines if "tokens:" not in line))
+        assert (await guarded.ask("POST", f"{guarded.admin_url}/reload", Authorization=ROOT)).code == 200
 
 
 @pytest_twisted.ensureDeferred

@@ -61,7 +61,7 @@ async def login(asked: Asked) -> None:
     if principal.own:  # the session would do all that the user may, and outlive the token
         raise Forbidden("a token that you have made begins no session: log in with your password")
     request.user = principal.name
-    cookie, session = await sessions.begin(principal.name, guard.stamp(principal.name))
+    cookie, session = await sessions.begin(principal.name, guard.stamp(principal.name, form.password))
     set_session(request, door, cookie, LASTS_S)
     answer_json(request, whoami(Asked(request, door, principal, "", asked.parameters), session))
 

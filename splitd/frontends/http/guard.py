@@ -113,9 +113,9 @@ class Guard:
         """The logins of the present users."""
         return self._logins()
 
-    def stamp(self, user: str) -> str:
-        """Return what stands for the password of a user; see `Logins.stamp`."""
-        return self._logins().stamp(user)
+    def stamp(self, user: str, secret: str) -> str:
+        """Return what stands for what a user has logged in with; see `Logins.stamp`."""
+        return self._logins().stamp(user, secret)
 
     async def prove(self, header: str, request: IRequest) -> Principal:
         """Find out whose credentials a value of `Authorization` has; see `find` for the errors.
