@@ -155,6 +155,7 @@ class NodeRegistry:
         node.asking = None
         node.capacity = node.free = node.reserve = node.reserved = 0
         node.volume = node.disk = ""
+        node.latency_s = None
         node.health.lose()
         remote.end_waits(self._clock.seconds(), NodeUnavailable(node.health.problem))
         remote.retire()
@@ -277,6 +278,7 @@ class NodeRegistry:
         if node.remote is not remote:
             return  # the node has another URL now
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
+        node.latency_s = None if info is None else now - asked_at
         if info is not None:
             node.capacity, node.free, node.reserve, node.volume = info.capacity, info.free, info.reserve, info.volume
             node.scrub, node.disk = info.scrub, info.disk

@@ -22,6 +22,7 @@ class NodeStatus:
     :param volume: the id of its volume, the same for nodes whose volumes are one file system; empty while unknown.
     :param scrub: how far it has scrubbed its parts, as it said last.
     :param disk: the id of its disk, as it said last; empty while unknown.
+    :param latency_s: how long it took to answer the last status request, in seconds; None if it did not.
     :param asking: the status request that it has not answered yet.
     """
 
@@ -37,6 +38,7 @@ class NodeStatus:
     volume: str = ""
     scrub: Scrub = attrs.Factory(Scrub)
     disk: str = ""
+    latency_s: float | None = None
     asking: Deferred[None] | None = None
 
     @property

@@ -126,6 +126,20 @@ def test_nodes_that_were_asked_together_are_not_asked_together_for_ever() -> Non
     assert len({node.health.due for node in nodes.nodes()}) == 6
 
 
+def test_the_latency_of_a_node_is_that_of_its_last_answer() -> None:
+    nodes, stores, clock = registry()
+    [node] = nodes.nodes()
+    nodes.poll()
+    assert node.latency_s is None
+    clock.advance(0.25)
+    stores["n1"].answer(1000)
+    assert node.latency_s == 0.25
+    nodes.ask()
+    clock.advance(0.5)
+    stores["n1"].asked[-1].errback(NodeUnavailable("gone"))
+    assert node.latency_s is None
+
+
 def test_an_answer_from_a_place_that_was_left_counts_for_nothing() -> None:
     nodes, stores, _ = registry()
     nodes.poll()

@@ -63,6 +63,12 @@ def measure_nodes(registry: NodeRegistry, staying: Mapping[str, int]) -> Iterato
     for node in nodes:
         scrubbed.add_metric([node.entry.id], float(node.scrub.scrubbed_bytes))
     yield scrubbed
+    text = "How long a node took to answer the last time it was asked for its state."
+    latency = GaugeMetricFamily("splitd_node_latency_seconds", text, labels=["node"])
+    for node in nodes:
+        if node.latency_s is not None:
+            latency.add_metric([node.entry.id], node.latency_s)
+    yield latency
     states = GaugeMetricFamily("splitd_node_state", "The state of a node.", labels=["node", "state"])
     for node in nodes:
         for state in _STATES:

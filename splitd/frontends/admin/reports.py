@@ -60,6 +60,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     :param reserved: what was placed on it since it last reported its room, plus the room kept free for parts of unknown
         size.
     :param fill: the share of its volume that is used; null while its size is not known.
+    :param latency_ms: how long it took to answer the last time it was asked for its state, which is about every 10 s;
+        null if it did not answer.
     :param problem: why it is not up, or why it is full; empty if it is up.
     """
 
@@ -76,6 +78,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     disk: str
     reserved: int
     fill: float | None
+    latency_ms: float | None
     problem: str
     scrub: ScrubReport
 

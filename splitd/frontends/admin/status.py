@@ -305,6 +305,7 @@ def _report_node(node: NodeStatus) -> NodeReport:
         disk=node.disk,
         reserved=node.reserved + node.held,
         fill=node.fill,
+        latency_ms=None if node.latency_s is None else round(node.latency_s * 1000, 1),
         problem=node.health.problem,
         scrub=_report_scrub(node.scrub),
     )
