@@ -14,7 +14,7 @@ for (const digits of [0, 1]) {
 const now = new Date(2026, 5, 15, 12).getTime();
 const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
 const date = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
-const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 for (let month = 0; month < 12; month += 1) {
   for (const number of [1, 9, 28]) {
     const [here, before] = [new Date(2026, month, number, 8), new Date(2024, month, number, 8)];

@@ -83,6 +83,19 @@ def test_logging_out_everywhere_ends_the_other_window_which_asks_and_goes_on(
         expect(there.locator(".row .name").get_by_text("made later")).to_be_visible()
 
 
+def test_a_view_that_lacked_a_login_begins_anew_after_it(
+    browser: Browser, faults: Faults, guarded: LocalCluster
+) -> None:
+    with opened(browser, faults) as page:
+        page.goto(f"{guarded.url}/anna/")
+        log_in(page, "anna", "anna-pw")
+        expect(page.get_by_role("button", name="New folder")).to_be_visible()
+        page.context.clear_cookies()
+        page.get_by_role("link", name="Shared").click()
+        log_in(page, "anna", "anna-pw")
+        expect(page.get_by_text("Nothing is shared")).to_be_visible()
+
+
 def test_uploads_go_on_after_a_login_when_their_session_has_ended(
     browser: Browser, faults: Faults, guarded: LocalCluster
 ) -> None:

@@ -71,7 +71,7 @@ def test_a_path_can_be_typed_and_is_completed(console: Console, place: str) -> N
     expect(console.page.get_by_role("alert")).to_contain_text("There is no /nothing/here")
 
 
-def test_typing_filters_and_a_search_looks_below(console: Console, place: str) -> None:
+def test_typing_filters_and_a_search_looks_below(console: Console, place: str, tmp_path: Path) -> None:
     make(place, "report", "letter", "a/", "a/b/", "a/b/report 2", "a/other")
     console.open()
     console.shows("a", "letter", "report")
@@ -89,6 +89,13 @@ def test_typing_filters_and_a_search_looks_below(console: Console, place: str) -
     console.answer("found", "Rename")
     expect(console.row("found")).to_be_visible()
     assert ask(f"{place}/a/b/found").body == b"x"
+    console.row("report").hover()
+    console.row("report").locator(".pick").click()
+    with console.page.expect_download() as saved:
+        console.act("Download")
+    saved.value.save_as(tmp_path / "saved")
+    with ZipFile(tmp_path / "saved") as archive:
+        assert set(archive.namelist()) == {"report", "a/b/found"}
     console.page.get_by_role("button", name="End search").click()
     console.shows("a", "letter", "report")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
 from urllib.parse import quote, urlsplit
 
 from playwright.sync_api import expect
@@ -36,6 +37,19 @@ def test_a_file_that_is_dropped_beside_the_list_does_not_take_the_place_of_the_p
     console.open()
     assert console.page.evaluate(_DROPPED, "header.top") is True
     expect(console.page.locator(".uploads")).to_have_count(0)
+
+
+def test_letters_with_accents_are_the_same_however_they_are_written(console: Console, place: str) -> None:
+    apart, whole = normalize("NFD", "Übung"), normalize("NFC", "Übung")
+    make(place, f"{apart}/", "other/")
+    console.open(f"/{quote(apart)}/")
+    console.upload((normalize("NFD", "é.txt"), b"x"))
+    console.becomes(normalize("NFC", "é.txt"), "done")
+    assert ask(f"{place}/{quote(apart)}/{quote(normalize('NFC', 'é.txt'))}").body == b"x"
+    assert ask(f"{place}/{quote(whole)}/").status == 404  # the folder keeps the name that it has
+    console.open()
+    console.page.get_by_placeholder("Filter").fill(whole.lower())
+    console.shows(apart)
 
 
 def test_a_folder_is_not_put_into_itself_and_a_name_that_is_taken_is_said(console: Console, place: str) -> None:

@@ -113,6 +113,15 @@ def test_a_preview_runs_nothing(browser: Browser, place: str, name: str, kind: s
                 assert frame.evaluate("self.origin") != urlsplit(place)._replace(path="").geturl()
 
 
+def test_a_link_in_markdown_opens_as_every_link_does(console: Console, place: str) -> None:
+    put(f"{place}/notes.md", b"[folder](./)")
+    console.open()
+    console.row("notes.md").locator(".name").click()
+    with console.page.context.expect_page() as opened_by_it:
+        console.page.frame_locator("iframe.markdown").get_by_role("link", name="folder").click()
+    expect(opened_by_it.value.locator("[data-list]")).to_be_visible()  # scripts run there
+
+
 @pytest.mark.parametrize(
     "kind",
     [

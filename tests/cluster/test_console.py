@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from unicodedata import normalize
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -179,6 +180,9 @@ async def test_a_search_finds_names_at_any_depth_and_says_whether_that_is_all(cl
     ]
     assert [line[:3] for line in lines] == [["/a", "report.txt", 1], ["/a/b", "Report", -1]]
     assert last == {"complete": True}
+    await cluster.put(f"/other/{quote(normalize('NFD', 'Ärger'))}", b"x")
+    [found, _] = (await api(cluster, "search", path="/", text=normalize("NFC", "ärg"))).body.splitlines()
+    assert json.loads(found)[0] == "/other"
     fill(cluster, "/wide", 1500)
     lines = (await api(cluster, "search", path="/wide", text="n0")).body.splitlines()
     assert len(lines) == 1001

@@ -67,13 +67,14 @@ def _describe(asked: Asked, bin_: IBin, binned: Binned) -> dict[str, Any]:
 async def list_bin(asked: Asked) -> None:
     """Answer `GET api/bin[?after=ID][&limit=N]`: what the one who asks may see, the last deletion first."""
     bin_, limit = _bin(asked), asked.number("limit", _PAGE, _MOST_PAGE)
-    found = await bin_.page(asked.parameter("after"), limit)
+    page = await bin_.page(asked.parameter("after"), limit + 1)
+    found = page[:limit]
     answer_json(
         asked.request,
         {
             "keep_days": asked.door.keep_days,
             "things": [_describe(asked, bin_, each) for each in found],
-            "next": found[-1].key if len(found) == limit else None,
+            "next": found[-1].key if len(page) > limit else None,
         },
     )
 

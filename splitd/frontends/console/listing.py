@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -129,7 +130,7 @@ async def search(asked: Asked) -> None:
 
     They come as lines of JSON while they are found, the nearest first; the last line says whether that is all.
     """
-    path, text = asked.path(), asked.parameter("text").casefold()
+    path, text = asked.path(), _plain(asked.parameter("text"))
     if not 1 <= len(text) <= _MOST_SOUGHT:
         raise Refused(400, f"text: should have 1 to {_MOST_SOUGHT} characters")
     store, _ = asked.files()
@@ -144,6 +145,11 @@ async def search(asked: Asked) -> None:
     walk = _Walk(asked, store, path, text)
     await send_body(request, lambda: Deferred.fromCoroutine(walk.read()))
     request.finish()
+
+
+def _plain(text: str) -> str:
+    """Return a text without differences between letters that look the same; see Unicode, definition D145."""
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFD", text).casefold())
 
 
 class _Walk:
@@ -184,7 +190,7 @@ class _Walk:
             path = join(folder, member.name)
             if isinstance(member.entry, Collection) and path.count("/") < _MOST_DEPTH:
                 self._folders.append(path)
-            if self._text in show_name(member.name).casefold() and self._found < _MOST_FOUND:
+            if self._text in _plain(show_name(member.name)) and self._found < _MOST_FOUND:
                 self._found += 1
                 row = row_of(member)
                 lines.append(msgspec.json.encode([show_path(folder), *row]) + b"\n")

@@ -25,7 +25,6 @@ async def thumbnail(asked: Asked) -> None:
     request.setHeader("ETag", etag)
     request.setHeader("Cache-Control", caching)
     request.setHeader("Vary", "Cookie, Authorization")
-    request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Content-Security-Policy", "sandbox")
     request.setHeader("Cross-Origin-Resource-Policy", "same-origin")
     if request.getHeader("If-None-Match") == etag:

@@ -92,6 +92,7 @@ class ConsoleResource(StreamingResource):
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         request.body.greet_empty()
+        request.setHeader("X-Content-Type-Options", "nosniff")  # refusals and JSON have what clients have said
         try:
             await self._dispatch(request)
         except BodyBroken:
@@ -170,7 +171,6 @@ class ConsoleResource(StreamingResource):
             raise Refused(404, "this file of the page is not here; load the page again")
         request.setHeader("Cache-Control", FOREVER)
         request.setHeader("Vary", "Accept-Encoding")
-        request.setHeader("X-Content-Type-Options", "nosniff")
         body = asset.body
         if "gzip" in (request.getHeader("Accept-Encoding") or "") and len(asset.packed) < len(body):
             request.setHeader("Content-Encoding", "gzip")

@@ -260,14 +260,15 @@ function factsOf(row, known) {
 
 const LONGEST = 40000; // characters of an address with names
 
-/** Have the browser save files: one as it is, several and folders as one archive, which is made while it is sent. */
-export function download(chosen) {
+/** Have the browser save files: one as it is, several and folders as one archive, which is made while it is sent.
+ *
+ *  `path` is a folder that all of them lie in, however deep.
+ */
+export function download(chosen, path) {
   const [first] = chosen;
   if (chosen.length === 1) return save(first.isFolder ? `${urlOf(first.path, true)}?zip` : urlOf(first.path), first.isFolder ? "" : first.name);
-  const folders = new Set(chosen.map((row) => row.folder));
-  const names = new URLSearchParams(chosen.map((row) => ["name", row.name]));
-  const url = `${urlOf(first.folder, true)}?zip&${names}`;
-  if (folders.size > 1) return say(t("zipOneFolder"), { bad: true });
+  const inside = join(path, "").length;
+  const url = `${urlOf(path, true)}?zip&${new URLSearchParams(chosen.map((row) => ["name", row.path.slice(inside)]))}`;
   if (url.length > LONGEST) return say(t("zipTooMany"), { bad: true });
   return save(url, "");
 }

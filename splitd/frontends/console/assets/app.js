@@ -23,6 +23,9 @@ function App() {
   const { view, path, query } = useSignal(route);
   const who = useSignal(me);
   const asked = useSignal(loginAsked);
+  // A view that had no login shows why; after one, it begins anew.  The files look for themselves.
+  const [logins, setLogins] = useState(0);
+  useEffect(() => loginAsked.watch((why) => why === null && setLogins((count) => count + 1)), []);
   if (start.login && asked !== null) return html`<${Login} />`;
   return html`<div class="app">
     <a class="skip" href="#main">${t("skipToContent")}</a>
@@ -39,7 +42,7 @@ function App() {
       <button class="quiet who" aria-haspopup="menu" aria-label=${who.name ? t("accountOf", who.name) : t("settings")} onClick=${accountMenu}>
         <span class="avatar" aria-hidden="true">${who.name ? [...who.name][0].toUpperCase() : html`<${Icon} name="account" size=${18} />`}</span></button>
     </header>
-    <main id="main" tabindex="-1">${view === "files" ? html`<${Files} path=${path} query=${query} />` : html`<${Lazy} key=${view} name=${view} />`}
+    <main id="main" tabindex="-1">${view === "files" ? html`<${Files} path=${path} query=${query} />` : html`<${Lazy} key=${`${view} ${logins}`} name=${view} />`}
       <${Menus} /><${Toasts} /></main>
     <${Uploads} /><${Dialogs} />
     ${asked !== null && html`<${LoginAbove} />`}

@@ -1,6 +1,6 @@
 // The files: one folder, or what a search found.
 import { html, useEffect, useLayoutEffect, useRef, useState, useSignal } from "./html.js";
-import { join, me, split, urlOf } from "./api.js";
+import { me, split, urlOf } from "./api.js";
 import * as actions from "./actions.js";
 import { menu, openMenu, say, wordsOf } from "./dialogs.js";
 import { formatNumber, formatSize } from "./format.js";
@@ -10,7 +10,7 @@ import { Path } from "./path.js";
 import { go, leave, openFolder } from "./router.js";
 import { keep, kept, useRows } from "./rows.js";
 import { t } from "./texts.js";
-import { add, choose, dropped } from "./upload.js";
+import { add, choose, dropped, within } from "./upload.js";
 import { Preview } from "./preview.js";
 
 export function Files({ path, query }) {
@@ -80,7 +80,7 @@ export function Files({ path, query }) {
     make: () => settle(actions.askNewFolder(rows, path)),
     properties: () => acted().length && actions.askProperties(acted()[0]),
     link: () => acted().length && actions.copyLink(acted()[0]),
-    download: () => actions.download(acted()),
+    download: () => actions.download(acted(), path),
     clip: (method) => acted().length && actions.clipboard.set({ method, rows: acted() }),
     paste: async () => {
       if (sought) return;
@@ -130,7 +130,7 @@ export function Files({ path, query }) {
     const one = about.length === 1 ? about[0] : null;
     openMenu(x, y, [
       one && { icon: one.isFolder ? "files" : "right", label: t("open"), keys: "Enter", run: () => openRow(one) },
-      { icon: "download", label: t("download"), run: () => actions.download(about) },
+      { icon: "download", label: t("download"), run: () => actions.download(about, path) },
       one && mayShare() && { icon: "shares", label: t("share"), run: () => share(one) },
       one && { icon: "link", label: t("copyLink"), run: () => actions.copyLink(one) },
       ...(mayWrite
@@ -214,7 +214,7 @@ export function Files({ path, query }) {
       const files = [...event.clipboardData.files];
       if (!files.length || !mayWrite || sought || document.querySelector("dialog[open]")) return;
       event.preventDefault();
-      add(files.map((file) => [file, join(path, file.name)]));
+      add(files.map((file) => [file, within(path, file.name)]));
     };
     addEventListener("keydown", early);
     addEventListener("paste", pasted);

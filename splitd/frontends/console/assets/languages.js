@@ -9,7 +9,7 @@ const languages = {
     months: "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" "),
     day: (day, month) => `${month} ${day}`,
     date: (day, month, year) => `${month} ${day}, ${year}`,
-    clock: (hours, minutes) => `${twoDigits(hours % 12 || 12)}:${minutes} ${hours < 12 ? "AM" : "PM"}`,
+    clock: (hours, minutes) => `${hours % 12 || 12}:${minutes} ${hours < 12 ? "AM" : "PM"}`,
     plural: (number) => (number === 1 ? "one" : "other"),
   },
   ru: {

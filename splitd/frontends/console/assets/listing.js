@@ -5,6 +5,9 @@ const FIRST = 2000;
 const PAGE = 10000;
 const MOST = 300000; // rows that are kept; beyond that only the first ones are shown
 
+/** A text without differences between letters that look the same. */
+const plain = (text) => text.normalize("NFC").toLowerCase();
+
 /** A row of a list. */
 export class Row {
   constructor(folder, [name, size, ms, type]) {
@@ -14,6 +17,12 @@ export class Row {
     this.ms = ms;
     this.type = type;
     this.sortKey = "";
+    this.plainName = "";
+  }
+
+  /** The name as a filter compares it. */
+  get plain() {
+    return (this.plainName ||= plain(this.name));
   }
 
   get isFolder() {
@@ -27,9 +36,9 @@ export class Row {
   /** The name in lower case, without accents, and with numbers that sort as numbers. */
   get key() {
     if (!this.sortKey) {
-      const plain = this.name.toLowerCase();
+      const lower = this.name.toLowerCase();
       // eslint-disable-next-line no-control-regex
-      const bare = /^[\x00-\x7f]*$/.test(plain) ? plain : plain.normalize("NFD").replace(/[\u0300-\u036f]/g, "");
+      const bare = /^[\x00-\x7f]*$/.test(lower) ? lower : lower.normalize("NFD").replace(/[\u0300-\u036f]/g, "");
       this.sortKey = bare.replace(/\d+/g, (digits) => digits.padStart(16, "0"));
     }
     return this.sortKey;
@@ -69,13 +78,13 @@ export class Rows {
   }
 
   setFilter(text) {
-    this.filter = text.toLowerCase();
+    this.filter = plain(text);
     this.arrange();
   }
 
   arrange() {
     const { by, down } = this.sort;
-    const wanted = this.filter ? this.rows.filter((row) => row.name.toLowerCase().includes(this.filter)) : [...this.rows];
+    const wanted = this.filter ? this.rows.filter((row) => row.plain.includes(this.filter)) : [...this.rows];
     const order = orders[by];
     const sign = down ? -1 : 1;
     this.shown = wanted.sort((a, b) => b.isFolder - a.isFolder || sign * order(a, b));
@@ -155,11 +164,12 @@ export class Found extends Rows {
     super(changed);
     this.path = path;
     this.text = text;
-    this.rights = ["read", "write"];
   }
 
   async load() {
     try {
+      // What one may do in the folder; below it, the server may refuse something.
+      this.rights = (await getJson("list", { path: this.path, limit: 1 }, this.ending.signal)).rights;
       const query = new URLSearchParams({ path: this.path, text: this.text });
       const answer = await call("GET", `${api}/search?${query}`, { signal: this.ending.signal });
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

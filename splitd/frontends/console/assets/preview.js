@@ -122,7 +122,9 @@ function Source({ text }) {
   </div>`;
 }
 
-/** Markdown, in a frame in which nothing runs and which has no origin. */
+/** Markdown, in a frame in which nothing runs and which has no origin.  A link in it opens a window as any link does: in a sandbox,
+ *  most sites would not work, and those that isolate themselves would not even open.
+ */
 function Markdown({ text, name }) {
   const [page, setPage] = useState(null);
   const [failed, setFailed] = useState(false);
@@ -135,5 +137,5 @@ function Markdown({ text, name }) {
     }, () => setFailed(true));
   }, [text]);
   if (failed) return html`<p class="problem" role="alert">${t("loadAgain")}</p>`;
-  return page === null ? html`<p class="hint">${t("loading")}</p>` : html`<iframe class="markdown" sandbox="allow-popups" srcdoc=${page} title=${name}></iframe>`;
+  return page === null ? html`<p class="hint">${t("loading")}</p>` : html`<iframe class="markdown" sandbox="allow-popups allow-popups-to-escape-sandbox" srcdoc=${page} title=${name}></iframe>`;
 }

@@ -110,7 +110,7 @@ export function Shares() {
 const aboutShare = (share) => [
   t(`share-${share.mode}`),
   share.ends_ms ? t("endsAt", formatTime(share.ends_ms)) : t("neverEnds"),
-  share.downloads ? t("downloadsOf", share.downloads_used, share.downloads) : share.mode === "read" && t("downloadsSoFar", share.downloads_used),
+  share.downloads && t("downloadsOf", share.downloads_used, share.downloads),
   share.password && t("hasPassword"),
   t("madeAt", formatTime(share.made_ms)),
 ].filter(Boolean).join(" · ");

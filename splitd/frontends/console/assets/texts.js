@@ -65,7 +65,6 @@ const texts = {
   download: ["Download", "Скачать"],
   downloads: ["Downloads", "Скачивания"],
   downloadsOf: ["{0} of {1} downloads", "скачано {0} из {1}"],
-  downloadsSoFar: [{ one: "{0} download", other: "{0} downloads" }, { one: "{0} скачивание", few: "{0} скачивания", many: "{0} скачиваний", other: "{0} скачивания" }],
   dropHere: ["Drop to upload to {0}", "Отпустите, чтобы загрузить в {0}"],
   dropInvites: ["Drop files and folders here, or choose them.", "Перетащите сюда файлы и папки или выберите их."],
   dryRun: ["Try only", "Пробный запуск"],
@@ -128,6 +127,8 @@ const texts = {
   "kind-token": ["Token", "Токен"],
   "kind-token-text": ["A password for a program: curl, rclone, WebDAV.", "Пароль для программы: curl, rclone, WebDAV."],
   lastHour: ["Last hour", "Последний час"],
+  latency: ["{0} ms", "{0} мс"],
+  latencyTitle: ["How long it took to say how it is, the last time", "За сколько ответил на последний опрос"],
   layoutText: ["Data parts: {0}, parity parts: {1}", "Частей с данными: {0}, с чётностью: {1}"],
   left: ["{0} left", "осталось {0}"],
   leftUploads: [{ one: "{0} upload can be continued", other: "{0} uploads can be continued" }, { one: "Можно продолжить {0} загрузку", few: "Можно продолжить {0} загрузки", many: "Можно продолжить {0} загрузок", other: "Можно продолжить {0} загрузки" }],
@@ -303,7 +304,6 @@ const texts = {
   waits: ["waiting", "ждёт"],
   wasLeft: ["was left unfinished", "осталась незавершённой"],
   wrongPassword: ["The name or the password is wrong", "Имя или пароль неверны"],
-  zipOneFolder: ["These are in several folders: choose those of one folder", "Они в разных папках: выберите из одной папки"],
   zipTooMany: ["These are too many names for one request: download the folder", "Слишком много имён для одного запроса: скачайте папку целиком"],
 };
 

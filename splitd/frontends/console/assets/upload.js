@@ -81,6 +81,9 @@ export function speed() {
   return performance.now() - to > SPEED_MS ? 0 : ((after - before) * 1000) / Math.max(200, to - from);
 }
 
+/** The path of a file of this machine in a folder: letters with accents become one character each, as people type them. */
+export const within = (folder, name) => join(folder, name.normalize("NFC"));
+
 /** Let people choose files, or a folder. */
 export function choose(path, isFolder) {
   const input = document.createElement("input");
@@ -90,7 +93,7 @@ export function choose(path, isFolder) {
   input.hidden = true;
   input.dataset.chooser = isFolder ? "folder" : "files";
   input.addEventListener("change", () => {
-    add([...input.files].map((file) => [file, join(path, file.webkitRelativePath || file.name)]));
+    add([...input.files].map((file) => [file, within(path, file.webkitRelativePath || file.name)]));
     input.remove();
   });
   input.addEventListener("cancel", () => input.remove());
@@ -102,7 +105,7 @@ export function choose(path, isFolder) {
 export async function dropped(transfer, path) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry());
   if (!entries.length || entries.some((entry) => !entry)) {
-    add([...transfer.files].map((file) => [file, join(path, file.name)]));
+    add([...transfer.files].map((file) => [file, within(path, file.name)]));
     return;
   }
   const found = [];
@@ -111,7 +114,7 @@ export async function dropped(transfer, path) {
 }
 
 async function walk(entry, folder, found) {
-  const path = join(folder, entry.name);
+  const path = within(folder, entry.name);
   if (entry.isFile) {
     found.push([await new Promise((done, failed) => entry.file(done, failed)), path]);
     return;
@@ -130,7 +133,7 @@ async function walk(entry, folder, found) {
 /** Put files in the queue, if there is room for them. */
 export async function add(files) {
   if (!files.length) return;
-  const made = files.map(([file, path]) => new Upload(file, path.normalize("NFC")));
+  const made = files.map(([file, path]) => new Upload(file, path));
   const wanted = made.reduce((sum, upload) => sum + upload.size, 0);
   const room = await getJson("room", { path: (await nearest(made[0].path)) || "/" }).catch(() => null);
   if (room && wanted > room.available) {
@@ -394,5 +397,3 @@ addEventListener("beforeunload", (event) => {
   const loses = (upload) => !upload.isOver && upload.state !== "left" && !upload.url;
   if (uploads.value.some(loses)) event.preventDefault();
 });
-
-
