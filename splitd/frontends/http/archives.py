@@ -125,6 +125,8 @@ class Archives:
             if not chosen.isdisjoint([shown, *_above(shown)]):
                 continue
             chosen.add(shown)
+            if not shown:
+                raise NotFound("'' is not the name of a member")
             check_shape(f"/{shown}")
             inner = path.removesuffix("/") + read_path(f"/{shown}")
             entry = await store.stat(inner)
