@@ -17,7 +17,7 @@ const about = (thing) => [
   thing.type === "collection" && thing.files !== null && t("filesIn", thing.files, formatNumber(thing.files)),
   thing.bytes !== null && formatSize(thing.bytes),
   thing.ends_ms && t("daysLeft", daysLeft(thing)),
-].filter(Boolean).join(" · ");
+].filter(Boolean).join("\u00a0· ");
 
 async function putBack(thing) {
   try {

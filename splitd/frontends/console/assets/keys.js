@@ -99,4 +99,4 @@ const about = (key) => [
   key.ends_ms ? t("endsAt", formatTime(key.ends_ms)) : t("neverEnds"),
   key.used_ms ? t("usedAt", formatTime(key.used_ms)) : t("neverUsed"),
   t("keyMadeAt", formatTime(key.made_ms)),
-].filter(Boolean).join(" · ");
+].filter(Boolean).join("\u00a0· ");

@@ -113,4 +113,4 @@ const aboutShare = (share) => [
   share.downloads && t("downloadsOf", share.downloads_used, share.downloads),
   share.password && t("hasPassword"),
   t("madeAt", formatTime(share.made_ms)),
-].filter(Boolean).join(" · ");
+].filter(Boolean).join("\u00a0· ");
