@@ -120,20 +120,12 @@ class Archives:
             if not file.upload:
                 waiting.append((file.path, file.entry.name.decode()))
 
-        chosen: set[str] = set()
-        for shown in sorted(names):  # a collection comes before what is in it
-            if not chosen.isdisjoint([shown, *_above(shown)]):
-                continue
-            chosen.add(shown)
-            if not shown:
-                raise NotFound("'' is not the name of a member")
-            check_shape(f"/{shown}")
-            inner = path.removesuffix("/") + read_path(f"/{shown}")
-            entry = await store.stat(inner)
-            if entry is None:
-                raise NotFound(f"{join(path, shown)} does not exist")
-            folder = folder_of(inner)
-            found(_look(Member(inner.removeprefix(folder), entry), folder, shown[: shown.rfind("/") + 1]))
+        folders: set[str] = set()
+        for shown in sorted(set(names)):  # a folder comes before what is in it
+            if folders.isdisjoint(_above(shown)):
+                file = await _find_one(store, path, shown)
+                folders |= set() if file.upload else {shown}
+                found(file)
         while waiting:
             folder, prefix = waiting.pop()
             after = ""
@@ -151,6 +143,20 @@ def _above(shown: str) -> Iterator[str]:
     while "/" in shown:
         shown = shown.rpartition("/")[0]
         yield shown
+
+
+async def _find_one(store: IObjectStore, path: str, shown: str) -> _File:
+    """Find what lies below a collection, by the path that it has from there.
+
+    :raise NotFound: nothing is there.
+    """
+    check_shape(f"/{shown}")
+    inner = path.removesuffix("/") + read_path(f"/{shown}")
+    entry = await store.stat(inner) if shown else None
+    if entry is None:
+        raise NotFound(f"{join(path, shown)} does not exist")
+    folder = folder_of(inner)
+    return _look(Member(inner.removeprefix(folder), entry), folder, shown[: shown.rfind("/") + 1])
 
 
 def _describe(request: IRequest, shown: str, length: int) -> None:
