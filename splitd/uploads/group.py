@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from typing import TypeAlias
 
 import attrs
@@ -150,7 +151,8 @@ class GroupCommit:
     def _sent(self) -> None:
         self._sending -= 1
         if self._begins is not None and self._sending < _AT_ONCE:
-            self._begins.reset(0)
+            # At once: behind the commits of this group, its records would wait for the sync of those.
+            Context().run(self._begin)  # it is not done for the requests of this group
 
     def _begin(self) -> None:
         if self._begins is not None and self._begins.active():

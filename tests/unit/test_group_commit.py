@@ -190,6 +190,24 @@ async def test_what_comes_while_a_group_is_under_way_gathers() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_next_group_does_not_wait_for_the_sync_of_the_one_before() -> None:
+    service = await Service().start()
+    held = service.hold()
+    first = service.put("/first")
+    service.clock.advance(0)
+    second = service.put("/second")
+    service.journal.hold()
+    held.pop().callback(None)
+    assert service.group_sizes() == [1, 1]
+    assert not first.called
+    held.pop().callback(None)
+    assert not second.called
+    service.journal.release()
+    for each in (first, second):
+        assert (await each)[1]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_node_that_hangs_holds_up_those_who_come_later_only_for_a_moment() -> None:
     service = await Service(7).start()
     held = service.hold()
