@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -11,7 +11,6 @@ from operator import attrgetter
 from twisted.internet.defer import Deferred, execute, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
@@ -22,18 +21,19 @@ from storaged.disk.room import Room
 from storaged.disk.trash import Trash
 from storaged.disk.writer import DiskPartWriter, write_size
 from storaged.packs.files import PackFiles
-from storaged.packs.index import PackIndex, Place
-from storaged.packs.packs import SEAL_SIZE, NewPart, Packs
+from storaged.packs.index import PackIndex
+from storaged.packs.packs import SEAL_SIZE, Packs
 from storaged.packs.store import PackStore
 from storaged.parts.bytes_reader import BytesReader
 from storaged.parts.checks import check_limit, check_part_id, check_small, check_span
 from storaged.parts.errors import BadRequest, NodeUnavailable, NoSpace, PartExists, PartMissing, StoragedError
 from storaged.parts.findings import Findings
 from storaged.parts.format import PartId
-from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter
+from storaged.parts.interfaces import INodeStore, IPartReader, IPartWriter, IPromptPuts
 from storaged.parts.removals import Removals
 from storaged.parts.values import LOOK_EVERY_S, NodeIdentity, NodeInfo, PartInfo, PartLook, RottenPart, Scrub
 from storaged.parts.wire import check_look
+from storaged.putting import SmallPuts
 from storaged.removal import PartRemover
 from storaged.scrub.looks import look_all
 from storaged.scrub.progress import Progress
@@ -44,7 +44,7 @@ from storaged.system.interfaces import IFilesystem
 from storaged.system.ranges import Span
 
 
-@implementer(INodeStore)
+@implementer(INodeStore, IPromptPuts)
 class DiskPartStore:
     """The parts in one folder: small ones in packs, the others in a file each.
 
@@ -83,6 +83,7 @@ class DiskPartStore:
         self._parts = PartFolder(folder, filesystem)
         self._filesystem = filesystem
         self._calls = DiskCalls(reactor, pool)
+        self._reactor = reactor
         self._clock = clock
         self._identity = identity
         self._room = Room(reserve)
@@ -107,7 +108,7 @@ class DiskPartStore:
             period_s=scrub_s,
         )
         self._writers: dict[str, DiskPartWriter] = {}
-        self._putting: set[str] = set()
+        self._puts = SmallPuts(self._packs, self._room, self._admit_small)
         self._readers: set[DiskPartReader] = set()
         self._removals = Removals(clock.seconds)
         self._stopping = False
@@ -140,6 +141,7 @@ class DiskPartStore:
     async def _create(self, part_id: str, stored_size: int | None) -> IPartWriter:
         part = check_part_id(part_id)
         await self._look()
+        self._puts.settle()
         self._admit(part_id, stored_size, self._room.free)
         await self._refuse_packed(part_id)
         self._admit(part_id, stored_size, self._room.free)
@@ -165,7 +167,7 @@ class DiskPartStore:
         """Refuse a part that must not begin now, or for which there is no room in `free` bytes."""
         self._refuse_while_stopping()
         self._removals.check(part_id)
-        if part_id in self._writers or part_id in self._putting:
+        if part_id in self._writers or part_id in self._puts:
             raise PartExists(f"part {part_id} is being written already")
         if free < (1 if stored_size is None else stored_size):
             raise NoSpace(f"part {part_id}: {stored_size} bytes announced, {free} bytes are free")
@@ -179,34 +181,24 @@ class DiskPartStore:
 
     def put_all(self, parts: Sequence[tuple[str, bytes]]) -> Deferred[list[PartInfo | StoragedError]]:
         """Store small parts; see `ISmallPartStore.put_all`."""
+        self._look_soon()
+        return self._puts.put_all(parts)
+
+    def put_all_then(
+        self, parts: Sequence[tuple[str, bytes]], then: Callable[[list[PartInfo | StoragedError]], object]
+    ) -> None:
+        """Store small parts; see `IPromptPuts.put_all_then`."""
+        self._look_soon()
+        self._puts.put_all_then(parts, then)
+
+    def tell(self, call: Callable[[], object]) -> None:
+        """Make a call in the reactor's thread; see `IPromptPuts.tell`."""
+        self._reactor.callFromThread(call)
+
+    def _look_soon(self) -> None:
         if self._look_is_due():
             # Not awaited, because small parts do not use up so soon the room that the last check found.
             Deferred.fromCoroutine(self._look()).addErrback(lambda failure: self._log.failure("the volume", failure))
-        outcomes: list[PartInfo | StoragedError | None] = []
-        puts: dict[str, NewPart] = {}
-        size, free = 0, self._room.free
-        for part_id, data in parts:
-            try:
-                puts[part_id] = NewPart(self._admit_small(part_id, len(data), free - size), data)
-            except StoragedError as problem:
-                outcomes.append(problem)
-            else:
-                outcomes.append(None)
-                self._putting.add(part_id)
-                size += len(data)
-        promise = self._room.promise(size)
-
-        def ended(places: list[Place | StoragedError] | Failure) -> list[PartInfo | StoragedError] | Failure:
-            self._putting.difference_update(puts)
-            if isinstance(places, Failure):
-                promise.end()
-                return places
-            promise.use(sum([place.length for place in places if isinstance(place, Place)]))
-            promise.end()
-            stored = map(_info, puts, places)
-            return [next(stored) if outcome is None else outcome for outcome in outcomes]
-
-        return self._packs.put_all(list(puts.values())).addBoth(ended)
 
     def _admit_small(self, part_id: str, stored_size: int, free: int) -> PartId:
         part = check_part_id(part_id)
@@ -340,6 +332,7 @@ class DiskPartStore:
 
     async def _info(self) -> NodeInfo:
         await self._look()
+        self._puts.settle()
         identity, room = self._identity, self._room
         return NodeInfo(
             identity.node_id,
@@ -381,13 +374,10 @@ class DiskPartStore:
         if not self._look_is_due():
             return
         self._looked_at = self._clock.seconds()
+        self._puts.settle()
         noted = self._room.begin_look()
         root = self._parts.root
         self._room.end_look(await self._calls.run(root, lambda: self._filesystem.volume(root)), noted)
-
-
-def _info(part_id: str, place: Place | StoragedError) -> PartInfo | StoragedError:
-    return PartInfo(part_id, place.length, place.time_ms) if isinstance(place, Place) else place
 
 
 def _problem_of(part_id: str) -> BadRequest | None:

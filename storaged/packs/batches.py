@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -17,7 +18,11 @@ from storaged.system.serial import SerialThread
 _AT_ONCE = 256
 """A batch that has this many items takes no more: parts that are written with one sync, or read in one go."""
 
-_Asked: TypeAlias = tuple[Sequence[Any], Deferred[list[Any]]]
+Told: TypeAlias = Callable[[list[Any]], object]
+"""Takes the results of a request, in the thread."""
+
+_Asked: TypeAlias = tuple[Sequence[Any], "Deferred[list[Any]] | Told"]
+_Done: TypeAlias = list[tuple[Deferred[list[Any]], list[Any]]]
 
 
 class Batches:
@@ -33,7 +38,6 @@ class Batches:
         self._thread = thread
         self._work = work
         self._asked: deque[_Asked] = deque()
-        self._working: Deferred[None] | None = None
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -50,9 +54,13 @@ class Batches:
         :param problem: the error of the requests that have not begun.
         """
         while (asked := self._take()) is not None:
-            asked[1].errback(problem)
-        if self._working is not None:
-            await self._working
+            items, answer = asked
+            if isinstance(answer, Deferred):
+                answer.errback(problem)
+            else:
+                answer([problem] * len(items))
+        if self._thread.is_alive:
+            await self._thread.run(_nothing)  # its results come after those of the batch
         self._thread.stop()
 
     def ask(self, items: Sequence[Any]) -> Deferred[list[Any]]:
@@ -62,13 +70,20 @@ class Batches:
             results; the work may be done or not.
         """
         answer: Deferred[list[Any]] = Deferred()
-        self._asked.append((items, answer))
-        if self._working is None:
-            self._begin()
+        self._ask(items, answer)
         return answer
 
-    def _begin(self) -> None:
-        self._working = self._thread.run(self._work_some).addCallback(self._report)
+    def ask_then(self, items: Sequence[Any], then: Told) -> None:
+        """Request the work for some items, and do not wake the reactor for the results.
+
+        :param then: called in the thread with a result for each item, in their order; by `stop` in the reactor's, with
+            the error for each.
+        """
+        self._ask(items, then)
+
+    def _ask(self, items: Sequence[Any], answer: Deferred[list[Any]] | Told) -> None:
+        self._asked.append((items, answer))
+        self._thread.post(self._work_some)  # it finds nothing to do if an earlier call has taken this request along
 
     def _take(self) -> _Asked | None:
         """Take the oldest request, in one atomic step, because the thread and the reactor both take requests."""
@@ -77,15 +92,15 @@ class Batches:
         except IndexError:
             return None
 
-    def _work_some(self) -> list[tuple[Deferred[list[Any]], list[Any]]]:
+    def _work_some(self) -> None:
         # Requests are taken here, in the thread, because more can arrive until it runs.
         taken: list[_Asked] = []
         items: list[Any] = []
         while len(items) < _AT_ONCE and (asked := self._take()) is not None:
             taken.append(asked)
             items += asked[0]
-        if not taken:  # `stop` has taken all of them
-            return []
+        if not taken:
+            return
         results: Sequence[Any]
         try:
             results = self._work(items)
@@ -93,12 +108,28 @@ class Batches:
             self._log.failure("packs")
             results = [NodeUnavailable(reason_of(problem))] * len(items)
         rest = iter(results)
-        return [(answer, list(islice(rest, len(part)))) for part, answer in taken]
+        done: _Done = []
+        for part, answer in taken:
+            own = list(islice(rest, len(part)))
+            if isinstance(answer, Deferred):
+                done.append((answer, own))
+            else:
+                self._tell(answer, own)
+        if done:
+            self._thread.tell(partial(_report, done))
 
-    def _report(self, done: list[tuple[Deferred[list[Any]], list[Any]]]) -> None:
-        self._working = None
-        if self._asked:
-            self._begin()
-        for answer, results in done:
-            if not answer.called:  # cancelled
-                answer.callback(results)
+    def _tell(self, then: Told, results: list[Any]) -> None:
+        try:
+            then(results)
+        except Exception:
+            self._log.failure("the results of packs")  # those of the other requests must be told
+
+
+def _report(done: _Done) -> None:
+    for answer, results in done:
+        if not answer.called:  # cancelled
+            answer.callback(results)
+
+
+def _nothing() -> None:
+    """Do nothing, in the thread."""

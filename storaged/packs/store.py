@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,16 @@ class PackStore:
     def put_all(self, parts: Sequence[NewPart]) -> Deferred[list[Place | StoragedError]]:
         """Store parts; see `ISmallPartStore.put_all`."""
         return self._change(parts)
+
+    def put_all_then(self, parts: Sequence[NewPart], then: Callable[[list[Place | StoragedError]], object]) -> None:
+        """Store parts as `put_all` does, and tell only a function of it; then `look_after` must be called.
+
+        :param then: called in the thread of the packs with the outcome of each.
+        :raise NodeUnavailable: the node is stopping.
+        """
+        if self._stopping is not None:
+            raise self._stopping
+        self._writer.ask_then(parts, then)
 
     def remove_all(self, parts: Sequence[PartId]) -> Deferred[list[bool | StoragedError]]:
         """Delete parts for good.
@@ -158,11 +168,15 @@ class PackStore:
 
     def _changed(self, outcomes: list[Any], removed: int) -> list[Any]:
         self._removed += removed
+        self.look_after()
+        return outcomes
+
+    def look_after(self) -> None:
+        """Begin to compact if there is need; to be called after changes."""
         # The cost of a check grows with the number of packs.  So there is one check after that number of removals, and
         # one after each pack that gets full.
         if self._removed > self._packs.count or self._last_pack != self._packs.newest_full:
             self._compact_where_needed()
-        return outcomes
 
     # These run in the threads:
 

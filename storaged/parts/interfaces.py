@@ -11,7 +11,7 @@ Every Deferred below may fail with `storaged.parts.errors.NodeUnavailable` if th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -193,6 +193,23 @@ class ISmallPartStore(Interface):
 
         :return: a Deferred that fires, for each part in their order, with whether there was one, or with an error.
         """
+
+
+class IPromptPuts(Interface):
+    """Tells of stored parts in the thread that has stored them.  Provided beside `ISmallPartStore`, if there is one."""
+
+    def put_all_then(
+        parts: Sequence[tuple[str, bytes]], then: Callable[[list[PartInfo | StoragedError]], object]
+    ) -> None:
+        """Store parts as `ISmallPartStore.put_all` does, and tell only a function of it: the reactor is not woken.
+
+        :param then: called once with the outcome of each part: in the thread that stores them; in the reactor's if the
+            store stops before they were begun.
+        :raise StoragedError: the store cannot be used; `then` is not called.
+        """
+
+    def tell(call: Callable[[], object]) -> None:
+        """Make a call in the reactor's thread; for `then`."""
 
 
 class IPartChecks(Interface):

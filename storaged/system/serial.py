@@ -41,6 +41,11 @@ class SerialThread:
             self._calls.put(None)
             self._thread.join()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._thread.is_alive()
+
     def run(self, call: Callable[[], _T]) -> Deferred[_T]:
         """Make a call in the thread.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -65,6 +67,22 @@ async def test_a_fault_of_the_work_is_an_outcome_of_each_item_and_the_next_batch
     batches = started(work)
     assert [type(outcome).__name__ for outcome in await batches.ask([1, 0])] == ["NodeUnavailable"] * 2
     assert await batches.ask([1, 2]) == [10, 5]
+    await batches.stop(RuntimeError("it stops"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_results_are_told_in_the_thread_or_in_the_reactor_as_they_were_asked_for() -> None:
+    batches = started(lambda items: items)
+    told: SimpleQueue[tuple[list[int], int]] = SimpleQueue()
+
+    def fail(_: list[int]) -> None:
+        raise RuntimeError("a fault of the one who asked")
+
+    batches.ask_then([1], fail)
+    batches.ask_then([2, 3], lambda results: told.put((results, get_ident())))
+    assert await batches.ask([4]) == [4]
+    results, thread = told.get_nowait()
+    assert (results, thread == get_ident()) == ([2, 3], False)
     await batches.stop(RuntimeError("it stops"))
 
 
