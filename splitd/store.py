@@ -13,7 +13,7 @@ from splitd.access.grants import Principal
 from splitd.access.limited import LimitedLocks, LimitedStore
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
-from splitd.errors import TOO_LARGE, FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded
+from splitd.errors import TOO_LARGE, FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded, SplitdError
 from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
@@ -34,6 +34,7 @@ from splitd.uploads.bounded import limit_size
 from splitd.uploads.continued import NO_ROOM, ContinuedUploads
 from splitd.uploads.uploads import Uploads
 from storaged.system.clocks import WallClock
+from storaged.system.parallel import is_done
 from storaged.system.ranges import Span
 
 _Result = TypeVar("_Result")
@@ -112,6 +113,19 @@ class ObjectStore:
         limits = (largest, FileTooLarge, TOO_LARGE), (room, QuotaExceeded, NO_ROOM)
         return limit_size(upload, [(most, kind(text.format(most))) for most, kind, text in limits if most is not None])
 
+    def put_soon(self, path: str, data: bytes, media: Media) -> Deferred[tuple[Manifest, bool]] | None:
+        """Store a small file whose bytes are there; see `IObjectStore.put_soon`."""
+        largest = self._largest()
+        if largest is not None and len(data) > largest:
+            return None
+        try:
+            admitted = self._catalog.admit_at_once(path)
+        except SplitdError:
+            return None
+        if admitted is None or (self._quotas is not None and not is_done(self._quotas.refuse(path, len(data)))):
+            return None
+        return self._uploads.put_soon(path, data, media.compact(), admitted.condition, admitted.layout)
+
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""
         return Deferred.fromCoroutine(self._open(path, span_of))
@@ -145,6 +159,23 @@ class ObjectStore:
     def _read_kept(self, manifest: Manifest) -> Kept | None:
         data = self._downloads.read_kept(manifest)
         return None if data is None else (manifest, data)
+
+    def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
+        """Read a small file from memory or from its nodes, if its name is in memory; see `IObjectStore.read_soon`."""
+        known = None if is_own(path) else self._catalog.known_file(path)
+        if known is None:
+            return None
+        manifest, prove = known
+        if prove is None:
+            return self._read_soon(manifest)
+        return prove().addCallback(lambda is_there: self._read_soon(manifest) if is_there else None)
+
+    def _read_soon(self, manifest: Manifest) -> Kept | Deferred[Kept | None] | None:
+        kept = self._read_kept(manifest)
+        if kept is not None:
+            return kept
+        reading = self._downloads.read_soon(manifest)
+        return None if reading is None else reading.addCallback(_with_its_file, manifest)
 
     async def _open_version(self, manifest: Manifest) -> IDownload:
         return (await self._downloads.open(manifest, Span(0, manifest.size))).download
@@ -254,6 +285,10 @@ class ObjectStore:
         return self._locks.lock(requested, condition, self._uploads.empty_file()).addCallback(
             lambda is_new: (requested, is_new)
         )
+
+
+def _with_its_file(data: bytes | None, manifest: Manifest) -> Kept | None:
+    return None if data is None else (manifest, data)
 
 
 @implementer(IBin)

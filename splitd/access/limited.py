@@ -85,6 +85,12 @@ class LimitedStore:
             return Deferred.fromCoroutine(self._create_published(path, size, media, condition))
         return self._store.create(path, size, media, self._judge.own(path, condition))
 
+    def put_soon(self, path: str, data: bytes, media: Media) -> Deferred[tuple[Manifest, bool]] | None:
+        """Store a small file whose bytes are there; needs `write`."""
+        if media.acl or self._judge.refuse_change(path, ALWAYS):
+            return None
+        return self._store.put_soon(path, data, media)
+
     async def _create_published(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         refused = await self._publishing.refuse(path)
         if refused:
@@ -100,6 +106,10 @@ class LimitedStore:
     def read_kept(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file, if all of it and its name are in memory; needs `read`."""
         return self._store.read_kept(path) if READ in self._grants.rights(path) else None
+
+    def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
+        """Read a small file, if its name is in memory; needs `read`."""
+        return self._store.read_soon(path) if READ in self._grants.rights(path) else None
 
     async def _open_published(self, path: str, span_of: Callable[[Manifest], Span]) -> Opened:
         refused = self._judge.refusal(path, READ)

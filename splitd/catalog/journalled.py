@@ -223,6 +223,10 @@ class JournalledCatalog:
         """Ask whether a file may be put at a path now; see `ICatalog`."""
         return execute(self._admit, path, condition)
 
+    def admit_at_once(self, path: str) -> Admitted | None:
+        """Ask whether a file may be put at a path, if that needs no waiting; see `ICatalog`."""
+        return self._admit(path, ALWAYS)
+
     def _admit(self, path: str, condition: Condition) -> Admitted:
         check_key_path(path) if condition.is_key else check_path(path)
         self._changes.refuse_read_only()

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import IPins
+from splitd.downloads.plain import is_plain, read_plain
 from splitd.downloads.segmented import SegmentedDownload
 from splitd.downloads.small import MOST_AT_ONCE, SmallDownload, read_small
 from splitd.downloads.sources import Sources
@@ -96,6 +97,31 @@ class Downloads:
             return None
         data = self._cache.find(manifest.upload)
         if data is not None:
+            self._traffic.downloads_finished += 1
+            self._traffic.bytes_out += len(data)
+        return data
+
+    def read_soon(self, manifest: Manifest) -> Deferred[bytes | None] | None:
+        """Read all bytes of a version from its nodes at once, if it is small, and needs all its parts.
+
+        It counts as a download if it succeeds.
+
+        :return: a Deferred that fires with the bytes, or with None if only `open` can tell why they cannot be read;
+            None if nothing was begun.
+        """
+        size = manifest.size
+        if size > MOST_AT_ONCE or not is_plain(manifest) or not self._take_small(manifest):
+            return None
+        # Nobody waits for the pin: see `_read_small`.
+        self._pins.pin(manifest).addErrback(lambda _: None)
+        return read_plain(manifest, self._sources).addCallback(self._read_soon, manifest)
+
+    def _read_soon(self, data: bytes | None, manifest: Manifest) -> bytes | None:
+        self._unpin(manifest)
+        self._small.give_back(manifest.size)
+        if data is not None:
+            self._cache.misses += 1
+            self._cache.keep(manifest.upload, data)
             self._traffic.downloads_finished += 1
             self._traffic.bytes_out += len(data)
         return data

@@ -60,6 +60,13 @@ class ICatalog(Interface):
         :return: a Deferred that fires with the file or collection, or with None if nothing has this path.
         """
 
+    def admit_at_once(path: str) -> Admitted | None:
+        """Ask whether a file may be put at a path now, without a condition, if that needs no waiting.
+
+        :return: as the Deferred of `admit` fires with; None if only `admit` can tell.
+        :raise SplitdError: as `admit` raises.
+        """
+
     def known_file(path: str) -> tuple[Manifest, Prove | None] | None:
         """Look up a file, if that needs no waiting, or no more than a proof.
 

@@ -104,6 +104,14 @@ class IObjectStore(Interface):
         After each of these errors, nothing was begun.
         """
 
+    def put_soon(path: str, data: bytes, media: Media) -> Deferred[tuple[Manifest, bool]] | None:
+        """Store a small file whose bytes are there, without a condition, if nothing has to be asked for that.
+
+        :param media: the headers that the client sent with the file.
+        :return: a Deferred as that of `IUpload.finish`; None if nothing was begun, because only `create` can store the
+            file, or tell why it cannot be stored.
+        """
+
     def open(path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; with a slash at the end of the path, the file that a collection itself is.
 
@@ -121,6 +129,14 @@ class IObjectStore(Interface):
 
         :return: the file; None if only `open` can tell; or a Deferred that fires with one of the two.  It does not
             fail, and cancelling it changes nothing.
+        :raise SplitdError: see `open`, which fails with the same error.
+        """
+
+    def read_soon(path: str) -> Kept | Deferred[Kept | None] | None:
+        """Do as `read_kept` does; and if only the bytes are not in memory, read them from their nodes.
+
+        :return: the file, and all its bytes; a Deferred that fires with them, or with None if only `open` can tell why
+            they cannot be read; None if nothing was begun, because only `open` can read the file.
         :raise SplitdError: see `open`, which fails with the same error.
         """
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 
+from splitd.errors import NotEnoughNodes
 from splitd.interfaces.nodes import INodeRegistry
 from splitd.interfaces.store import IUpload
 from splitd.interfaces.upkeep import IReaper
@@ -128,19 +129,54 @@ class Uploads:
         :raise Overloaded: this process cannot connect to nodes.  Nothing was begun.
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
-        cutting = self._cutting
-        cut = cutting.layout_for(layout)
-        of = segment_of, number, replaces
-        intent = Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut), *of)
+        intent = self._intend(path, size, said, condition, layout, segment_of, number, replaces)
         if size:
             largest = largest_part(intent.layout, size)
-            if largest <= cutting.small_part:
+            if largest <= self._cutting.small_part:
                 await find_room(self._registry, lambda: self._registry.check_room(intent.least, largest))
                 if self._small.take(size):
                     return self._begin_small(intent)
         return await self._begin_streamed(intent)
 
-    def _begin_small(self, intent: Intent) -> IUpload:
+    def put_soon(
+        self, path: str, data: bytes, said: str | Media, condition: Condition, layout: str = ""
+    ) -> Deferred[tuple[Manifest, bool]] | None:
+        """Store a small file whose bytes are there, if its upload can begin at once; see `begin` for the parameters.
+
+        :return: a Deferred as that of `IUpload.finish`; None if nothing was begun.
+        """
+        size = len(data)
+        intent = self._intend(path, size, said, condition, layout)
+        largest = largest_part(intent.layout, size)
+        if not size or largest > self._cutting.small_part:
+            return None
+        try:
+            self._registry.check_room(intent.least, largest)
+        except NotEnoughNodes:
+            return None
+        if not self._small.take(size):
+            return None
+        upload = self._begin_small(intent)
+        upload.write(data)
+        return upload.finish()
+
+    def _intend(
+        self,
+        path: str,
+        size: int | None,
+        said: str | Media,
+        condition: Condition,
+        layout: str,
+        segment_of: str = "",
+        number: int = 0,
+        replaces: str | None = None,
+    ) -> Intent:
+        cutting = self._cutting
+        cut = cutting.layout_for(layout)
+        of = segment_of, number, replaces
+        return Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut), *of)
+
+    def _begin_small(self, intent: Intent) -> SmallUpload:
         def ended(upload: SmallUpload, committed: bool) -> None:
             self._small.give_back(upload.size)
             self._ended(upload, committed)

@@ -49,6 +49,10 @@ class SocketCatalog:
         """Look up a path; see `ICatalog`."""
         return self._look_ups.lookup(path)
 
+    def admit_at_once(self, path: str) -> Admitted | None:  # noqa: ARG002 - the catalog is asked about every path
+        """Return None; see `ICatalog`."""
+        return None
+
     def known_file(self, path: str) -> tuple[Manifest, Prove | None] | None:
         """Look up a file, if that needs no more waiting than a proof; see `ICatalog`."""
         return self._look_ups.known_file(path)

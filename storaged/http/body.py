@@ -153,6 +153,13 @@ class RequestBody:
         if self._connection is not None:
             self._connection.pause_reading()
 
+    @property
+    def early(self) -> bytes | None:
+        """All bytes of the body, if they have arrived before anybody has asked for them; else None.  They can still be
+        delivered.
+        """
+        return b"".join(self._early) if self.complete and self._early_size == self.size else None
+
     # Called by the request
 
     def received(self, data: bytes) -> None:

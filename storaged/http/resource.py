@@ -14,28 +14,41 @@ from storaged.http.interfaces import IRequest
 
 
 class StreamingResource:
-    """Answers requests by a coroutine, `respond`, and those that need little waiting by `respond_at_once`."""
+    """Answers requests by a coroutine, `respond`, and those that need little waiting by `respond_at_once` and
+    `put_at_once`.
+    """
 
     _log = Logger()
 
     def render(self, request: IRequest) -> None:
         """Answer a request."""
         try:
-            answered = request.method == b"GET" and self.respond_at_once(request)
+            answered = self._answer_at_once(request)
         except Exception:
-            self._failed(Failure(), request)
+            self.failed(Failure(), request)
             return
         if isinstance(answered, Deferred):
-            answered.addCallback(self._go_on, request).addErrback(self._failed, request)
+            answered.addCallback(self._go_on, request).addErrback(self.failed, request)
         elif not answered:
-            Deferred.fromCoroutine(self._answer(request)).addErrback(self._failed, request)
+            Deferred.fromCoroutine(self._answer(request)).addErrback(self.failed, request)
+
+    def _answer_at_once(self, request: IRequest) -> bool | Deferred[bool]:
+        if request.method == b"GET":
+            return self.respond_at_once(request)
+        return request.method == b"PUT" and request.body.complete and self.put_at_once(request)
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:  # noqa: ARG002 - for subclasses
-        """Answer a GET if nothing has to be waited for, or one thing only, which saves it a coroutine and its
-        Deferreds.
+        """Answer a GET without a coroutine and its Deferreds, if nothing has to be decided on the way.
 
         :return: whether it is answered, or a Deferred that fires with that; if it is not, nothing was written, and
             `respond` gets it.  Nobody cancels the Deferred: what is written to a client that has left is dropped.
+        """
+        return False
+
+    def put_at_once(self, request: IRequest) -> bool:  # noqa: ARG002 - for subclasses
+        """Take a PUT whose body has arrived with its head.
+
+        :return: whether it is answered, or will be; if not, nothing was done, and `respond` gets it.
         """
         return False
 
@@ -51,7 +64,8 @@ class StreamingResource:
             # collection.
             clear_frames(problem.__traceback__)
 
-    def _failed(self, failure: Failure, request: IRequest) -> None:
+    def failed(self, failure: Failure, request: IRequest) -> None:
+        """Log a fault, and cut the connection of the request that met it."""
         self._log.failure("answering {request!r}", failure, request=request)
         request.abort()  # nobody else will end it
 

@@ -205,15 +205,29 @@ def decode_part(part: PartId, unit: int, size: int, data: bytes) -> bytes:
     if len(data) != expected:
         raise PartDamaged(f"part {part}: takes {len(data)} bytes, expected {expected}")
     if size <= unit:  # a unit is checked at once, without the pieces and running sums that more of them need
-        stop = HEADER_SIZE + size
-        payload = data[HEADER_SIZE:stop]
-        checksum = extend(unit_seed(bytes.fromhex(part.upload), part.index, 0), payload)
-        if CHECKSUM.unpack_from(data, stop)[0] != checksum:
+        payload = decode_unit(bytes.fromhex(part.upload), part.index, size, data)
+        if payload is None:
             raise PartDamaged(f"part {part}: the checksum of unit 0 is wrong")
         return payload
     decoder = UnitDecoder(part, unit, size, Span(0, size))
     units = decoder.feed(data[decoder.stored_span.start : decoder.stored_span.stop])
     return b"".join([piece for pieces in units for piece in pieces])
+
+
+def decode_unit(upload: bytes, index: int, size: int, data: bytes) -> bytes | None:
+    """Return the payload of a part of one unit that is in memory; None if its size or its checksum is wrong.
+
+    :param upload: the id of the upload, as 16 bytes.
+    :param index: which part of that upload.
+    :param size: payload bytes of the part, at least 1.
+    :param data: its stored bytes, header to footer.
+    """
+    stop = HEADER_SIZE + size
+    payload = data[HEADER_SIZE:stop]
+    if len(data) != stop + CHECKSUM_SIZE + FOOTER_SIZE:
+        return None
+    checksum: int = CHECKSUM.unpack_from(data, stop)[0]
+    return payload if extend(unit_seed(upload, index, 0), payload) == checksum else None
 
 
 def check_part(part: PartId, data: bytes) -> int:

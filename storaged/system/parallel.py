@@ -27,6 +27,14 @@ def result_of(deferred: Deferred[_Result]) -> _Result | None:
     return None if isinstance(result, Failure | Deferred) else result
 
 
+def is_done(deferred: Deferred[Any]) -> bool:
+    """Return whether a Deferred has fired with a result.  Otherwise nobody waits for it any more."""
+    if not deferred.called or deferred.paused or isinstance(deferred.result, Failure | Deferred):
+        deferred.addErrback(lambda _: None)
+        return False
+    return True
+
+
 async def gather(work: Sequence[Coroutine[Deferred[Any], Any, Any]]) -> list[Any]:
     """Run coroutines at the same time.  At the first failure the others are cancelled, and awaited.
 

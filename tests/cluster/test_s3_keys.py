@@ -88,7 +88,9 @@ async def test_a_key_that_is_copied_onto_itself_is_as_a_new_one(s3: S3) -> None:
             {"x_amz_storage_class": "STANDARD"},
             {"x_amz_metadata_directive": "REPLACE", "Content_Type": "text/x"},
         ):
-            before = texts(await s3.get(f"/bucket?delimiter=%2F&prefix={quote(key, safe='')}"), "Contents/LastModified")[0]
+            before = texts(
+                await s3.get(f"/bucket?delimiter=%2F&prefix={quote(key, safe='')}"), "Contents/LastModified"
+            )[0]
             for _ in range(1000):  # until the clock goes on
                 told = await s3.put(f"/bucket/{key}", b"", x_amz_copy_source=f"bucket/{key}", **headers)
                 if texts(told, "LastModified") != [before]:

@@ -21,7 +21,7 @@ from splitd.interfaces.names import Details
 from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, Lock
 from splitd.model.manifest import Manifest
-from splitd.model.media import NO_MEDIA
+from splitd.model.media import NO_MEDIA, Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection, Member
 from tests.unit.test_grants import GRANTS, PATHS, leads_to, naive
@@ -151,7 +151,8 @@ def test_no_call_is_forgotten() -> None:
     offered = {name for kind in (LimitedStore, LimitedLocks) for name in vars(kind) if not name.startswith("_")}
     uploads = {name for name in vars(LimitedContinuedUploads) if not name.startswith("_")}
     assert uploads == {*(name.partition(" ")[0] for name in CONTINUED), "list_uploads"}
-    own = {"stat", "find_key", "read_kept", "list_members", "details", "unlock"}  # which have tests of their own
+    own = {"stat", "find_key", "list_members", "details", "unlock"}  # which have tests of their own
+    own |= {"read_kept", "read_soon", "put_soon"}
     assert offered - own == {name.partition(" ")[0] for name in CALLS.keys() - CONTINUED} - {"requested"} | {"bin"}
 
 
@@ -159,9 +160,20 @@ def test_no_call_is_forgotten() -> None:
 def test_what_is_in_memory_is_given_to_those_who_may_read_it(grants: Rights, path: str) -> None:
     recorder = Recorder()
     store = LimitedStore(recorder, recorder, recorder, recorder, Principal("anna", Grants(grants)))
-    kept = store.read_kept(path)
+    read = store.read_kept(path), store.read_soon(path)
     may_read = READ in naive(grants, path)
-    assert (kept is not None, recorder.calls) == (may_read, int(may_read))
+    assert ([each is not None for each in read], recorder.calls) == ([may_read] * 2, 2 * may_read)
+
+
+@given(GRANTS, PATHS, st.booleans())
+def test_a_file_whose_bytes_are_there_is_stored_for_those_who_may_write(
+    grants: Rights, path: str, is_published: bool
+) -> None:
+    recorder = Recorder()
+    store = LimitedStore(recorder, recorder, recorder, recorder, Principal("anna", Grants(grants)))
+    put = store.put_soon(path, b"data", Media("", acl="public-read" if is_published else ""))
+    may = WRITE in naive(grants, path) and not is_published
+    assert (put is not None, recorder.calls) == (may, int(may))
 
 
 @given(GRANTS, PATHS, st.booleans())

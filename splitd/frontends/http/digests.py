@@ -11,7 +11,8 @@ from splitd.frontends.http.answers import Refused
 from splitd.model.digests import Digests, parse_digests, parse_md5
 from storaged.http import IRequest
 
-_NAMES = frozenset({b"content-md5", b"content-digest", b"repr-digest"})
+DIGESTS = frozenset({b"content-md5", b"content-digest", b"repr-digest"})
+"""The headers that `expected_digests` reads, in lower case."""
 
 
 def expected_digests(request: IRequest) -> dict[str, bytes]:
@@ -20,7 +21,7 @@ def expected_digests(request: IRequest) -> dict[str, bytes]:
     :raise Refused: they are not well formed, or contradict each other.
     """
     expected: dict[str, bytes] = {}
-    if not request.has_any_header(_NAMES):
+    if not request.has_any_header(DIGESTS):
         return expected
     for name, parse in (("Content-MD5", parse_md5), ("Content-Digest", parse_digests), ("Repr-Digest", parse_digests)):
         values = request.header_values(name)

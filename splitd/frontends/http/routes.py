@@ -27,6 +27,10 @@ class Routes(StreamingResource):
         """Answer a request if little has to be waited for; see `StreamingResource.respond_at_once`."""
         return self._find(request).respond_at_once(request)
 
+    def put_at_once(self, request: IRequest) -> bool:
+        """Take a PUT whose body is there; see `StreamingResource.put_at_once`."""
+        return self._find(request).put_at_once(request)
+
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         await self._find(request).respond(request)

@@ -91,6 +91,10 @@ class ResumableRoute(StreamingResource):
         """Answer a request if little has to be waited for; see `StreamingResource.respond_at_once`."""
         return not self._is_resumable(request) and self._otherwise.respond_at_once(request)
 
+    def put_at_once(self, request: IRequest) -> bool:
+        """Take a PUT whose body is there; see `StreamingResource.put_at_once`."""
+        return not self._is_resumable(request) and self._otherwise.put_at_once(request)
+
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         await (self._resumable if self._is_resumable(request) else self._otherwise).respond(request)

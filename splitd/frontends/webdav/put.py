@@ -7,15 +7,21 @@ import re
 from twisted.internet.interfaces import IConsumer
 
 from splitd.errors import BadName
-from splitd.frontends.http.answers import Refused, answer, describe
-from splitd.frontends.http.conditions import parse_condition
-from splitd.frontends.http.digests import DigestingConsumer, expected_digests
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.conditions import CONDITIONS, parse_condition
+from splitd.frontends.http.digests import DIGESTS, DigestingConsumer, expected_digests
 from splitd.frontends.http.media import parse_media
 from splitd.frontends.http.targets import Target
+from splitd.frontends.http.times import format_time
 from splitd.frontends.webdav.door import Door
-from storaged.http import IRequest, reason_of, receive_body
+from splitd.model.manifest import Manifest
+from storaged.http import IRequest, encode_header, reason_of, receive_body
 
 _NUMBER = re.compile(r"\A[0-9]{1,19}\Z")
+
+
+DECIDING = CONDITIONS | DIGESTS | {b"content-range"}
+"""The headers that decide whether the body of a PUT is stored, in lower case."""
 
 
 async def put(request: IRequest, door: Door, target: Target) -> None:
@@ -38,11 +44,18 @@ async def put(request: IRequest, door: Door, target: Target) -> None:
         await upload.abort(reason_of(problem))
         raise
     manifest, created = await upload.finish()
-    describe(request, manifest)
-    if created:
-        answer(request, 201)
-    else:
-        answer(request, 204)
+    answer_stored(request, manifest, created=created)
+
+
+def answer_stored(request: IRequest, manifest: Manifest, *, created: bool) -> None:
+    """Answer that a file is stored.
+
+    :param created: whether no file had its name before.
+    """
+    modified = format_time(manifest.created_ms).encode("ascii")
+    request.setResponseCode(201 if created else 204)
+    request.describe(b"%bLast-Modified: %b\r\n" % (encode_header("ETag", manifest.etag), modified))
+    request.finish()
 
 
 def _size(request: IRequest) -> int | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from cachetools import LRUCache
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from splitd.access.grants import Principal
 from splitd.errors import Busy, LoginRequired, SplitdError
@@ -15,6 +17,7 @@ from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.entering import Entering
 from splitd.frontends.http.guard import Guard, login_headers
 from splitd.frontends.http.limits import RequestLimits
+from splitd.frontends.http.media import parse_media
 from splitd.frontends.http.targets import Target, parse_target
 from splitd.frontends.webdav.answers import ALLOWED, refusal, refuse
 from splitd.frontends.webdav.copy import copy
@@ -27,10 +30,12 @@ from splitd.frontends.webdav.move import move
 from splitd.frontends.webdav.options import options
 from splitd.frontends.webdav.propfind import propfind
 from splitd.frontends.webdav.proppatch import proppatch
-from splitd.frontends.webdav.put import put
+from splitd.frontends.webdav.put import DECIDING as DECIDING_PUT
+from splitd.frontends.webdav.put import answer_stored, put
 from splitd.frontends.webdav.unlock import unlock
 from splitd.interfaces.store import Kept
 from splitd.model.cors import Cors
+from splitd.model.manifest import Manifest
 from splitd.model.path_faults import fault_of
 from splitd.model.paths import check_path
 from storaged.http import BodyBroken, IRequest, StreamingResource
@@ -87,6 +92,7 @@ class WebdavResource(StreamingResource):
         self._limit = limit
         self._cors = cors
         self._entering = Entering(limits)
+        self._is_limited = limits is not None
         self._base = base
         self._tells_nodes = tells_nodes
         self._checks_names = checks_names
@@ -94,33 +100,74 @@ class WebdavResource(StreamingResource):
         self._doors_of: object = None
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
-        """Answer with a small file that is in memory.  All else is left to `respond`, errors too."""
+        """Answer with a small file that is in memory, or whose parts only have to come from their nodes.  All else is
+        left to `respond`, errors too.
+        """
         if request.has_any_header(DECIDING):
             return False
-        if self._checks_names and not request.comes_by_safe_names():
-            return False
         try:
-            door = self._door
-            if self._guard is not None:
-                principal = self._guard.known(request)
-                if principal is None:
-                    return False
-                door = self._door_for(request, principal, self._guard.generation)
+            door = self._door_at_once(request)
+            if door is None:
+                return False
             target = parse_target(request.uri, self._base)
             if target.slash or target.has_parameter("zip") or not self._entering.at_once(request):
                 return False
-            kept = door.store.read_kept(target.path)
+            # Nodes are told of requests by the contexts of coroutines.
+            store = door.store
+            read = store.read_kept(target.path) if self._tells_nodes else store.read_soon(target.path)
         except (Refused, SplitdError):
             return False
-        return kept.addCallback(self._send, request) if isinstance(kept, Deferred) else self._send(kept, request)
+        return read.addCallback(self._send, request) if isinstance(read, Deferred) else self._send(read, request)
 
-    def _send(self, kept: Kept | None, request: IRequest) -> bool:
-        if kept is None:
+    def _send(self, read: Kept | None, request: IRequest) -> bool:
+        """Answer with a file that was read; if it was not, `respond` finds out why."""
+        if read is None:
             return False
         if self._cors is not None:
             greet_page(request, self._cors)
-        send_whole(request, *kept)
+        send_whole(request, *read)
         return True
+
+    def put_at_once(self, request: IRequest) -> bool:
+        """Store a small file whose bytes are there, if there is no condition.  All else is left to `respond`, also what
+        can be refused before anything is stored.
+        """
+        if self._is_limited or self._tells_nodes or request.body.length is None:
+            return False
+        if request.has_any_header(DECIDING_PUT):
+            return False
+        data = request.body.early
+        if not data:
+            return False
+        try:
+            door = self._door_at_once(request)
+            if door is None:
+                return False
+            target = parse_target(request.uri, self._base)
+            if target.slash or fault_of(target.shown):
+                return False
+            stored = door.store.put_soon(target.path, data, parse_media(request))
+        except (Refused, SplitdError):
+            return False
+        if stored is None:
+            return False
+        if self._cors is not None:
+            greet_page(request, self._cors)
+        stored.addCallbacks(_answer_stored, self._not_stored, callbackArgs=(request,), errbackArgs=(request,))
+        stored.addErrback(self.failed, request)
+        return True
+
+    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._judge(request, failure.raiseException))
+
+    def _door_at_once(self, request: IRequest) -> Door | None:
+        """Return the door for the user who sends a request; None if that needs a wait, or a refusal."""
+        if self._checks_names and not request.comes_by_safe_names():
+            return None
+        if self._guard is None:
+            return self._door
+        principal = self._guard.known(request)
+        return None if principal is None else self._door_for(request, principal, self._guard.generation)
 
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
@@ -134,17 +181,24 @@ class WebdavResource(StreamingResource):
             return
         if self._cors is not None and greet_page(request, self._cors):
             return
+        await self._judge(request, partial(self._serve, request))
+
+    async def _serve(self, request: IRequest) -> None:
+        if self._guard is None:
+            door = self._door
+        else:
+            # Almost every request has a login that is remembered, and needs no coroutine for that.
+            principal = self._guard.known(request) or await self._guard.find(request)
+            door = self._door_for(request, principal, self._guard.generation)
+        waiting = self._entering.enter(request)
+        if waiting is not None:
+            await waiting
+        await self._dispatch(request, door)
+
+    async def _judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what a request asks for, and answer with its error, if there is one."""
         try:
-            if self._guard is None:
-                door = self._door
-            else:
-                # Almost every request has a login that is remembered, and needs no coroutine for that.
-                principal = self._guard.known(request) or await self._guard.find(request)
-                door = self._door_for(request, principal, self._guard.generation)
-            waiting = self._entering.enter(request)
-            if waiting is not None:
-                await waiting
-            await self._dispatch(request, door)
+            await work()
         except BodyBroken:
             raise
         except Refused as refused:
@@ -208,3 +262,7 @@ class WebdavResource(StreamingResource):
             request.abort()
         else:
             refuse(request, refused)
+
+
+def _answer_stored(stored: tuple[Manifest, bool], request: IRequest) -> None:
+    answer_stored(request, stored[0], created=stored[1])
