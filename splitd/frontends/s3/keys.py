@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from splitd.access.grants import Grants
 from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed
