@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
@@ -13,8 +13,7 @@ from splitd.model.manifest import Manifest
 from storaged.parts.format import PartId
 
 
-@attrs.frozen
-class Start:
+class Start(msgspec.Struct, frozen=True, gc=False):
     """The beginning of an upload.
 
     :param upload: its id, which no other upload has.
@@ -27,8 +26,7 @@ class Start:
     nodes: Sequence[str]
 
 
-@attrs.frozen
-class Commit:
+class Commit(msgspec.Struct, frozen=True, gc=False):
     """The commit of an upload.
 
     :param path: the path that its file gets.

@@ -58,6 +58,7 @@ class _File:
     :ivar given_up: whether nobody waits for it any more.
     :ivar waited: whether it has waited for a slow node.
     :ivar requests: the id of the client's request that it came with, if nodes are told.
+    :ivar stored_size: the bytes that its largest part takes.
     """
 
     intent: Intent
@@ -67,17 +68,14 @@ class _File:
     given_up: bool = False
     waited: bool = False
     requests: str = attrs.field(factory=present_requests)
+    stored_size: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.answer = Deferred(self._give_up)
+        self.stored_size = self.intent.stored_size(0) or 0
 
     def _give_up(self, _: Deferred[Stored]) -> None:
         self.given_up = True
-
-    @property
-    def stored_size(self) -> int:
-        """The bytes that its largest part takes."""
-        return self.intent.stored_size(0) or 0
 
     def parts(self) -> list[tuple[str, bytes]]:
         """The ids and stored bytes of its parts, by their index."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-import attrs
+import msgspec
 from twisted.logger import Logger
 
 from storaged.packs.format import entry_size
@@ -33,8 +33,7 @@ INSERT INTO mark VALUES (0, 0);
 """
 
 
-@attrs.frozen
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """The place of a part.
 
     :param pack: the number of the pack.
@@ -49,8 +48,7 @@ class Place:
     time_ms: int
 
 
-@attrs.frozen
-class Mark:
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """How far the packs are indexed: all packs before `pack`, and `pack` up to `offset`."""
 
     pack: int

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 import attrs
+import msgspec
 from twisted.logger import Logger
 
 from storaged.disk.calls import read_error
@@ -35,8 +36,7 @@ _SMALL_PACKS = 8
 _MOVE_SIZE = 1024 * 1024
 
 
-@attrs.frozen
-class NewPart:
+class NewPart(msgspec.Struct, frozen=True, gc=False):
     """A part to be stored."""
 
     part: PartId

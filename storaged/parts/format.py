@@ -33,6 +33,7 @@ from collections.abc import Sequence
 
 import attrs
 import google_crc32c
+import msgspec
 
 from storaged.parts.checksums import extend, value
 from storaged.parts.errors import BadPart, BadSpan
@@ -59,8 +60,7 @@ _PART_ID = re.compile(r"\A([0-9a-f]{32})\.(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|2
 """An upload and an index from 0 to `MAX_INDEX`."""
 
 
-@attrs.frozen
-class PartId:
+class PartId(msgspec.Struct, frozen=True, gc=False):
     """The id of a part: the upload that made it, and its index among the parts of that upload."""
 
     upload: str

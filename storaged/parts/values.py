@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 import attrs
+import msgspec
 
 LOOK_EVERY_S = 1.0
 """Seconds between two checks that a node makes of its volume; the room that it reports may be this old."""
 
 
-@attrs.frozen
-class PartInfo:
+class PartInfo(msgspec.Struct, frozen=True, gc=False):
     """A part that is whole and durable.
 
     :param part_id: its id, in the text form of `storaged.parts.format.PartId`.

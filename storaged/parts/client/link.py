@@ -43,17 +43,21 @@ class _Kind:
     :param message: makes a message from its number, a list of parts or ids, and the ids of clients' requests.
     :param limit: how much goes into one message, as `size` measures it; an item is not divided.
     :param size: returns the size of one part or id.
+    :param total: returns the size of several; None if `fault` is to be asked about each.
     :param fault: returns an error if one part or id must not be sent, otherwise None.
     :param fits: returns whether a part or id can have a result, for `messages.read_results`.
     :param harmless: whether a request may be repeated if no answer came.
+    :param gathers: whether a request waits for others of the same turn of the reactor, to share a message with them.
     """
 
     message: Callable[[int, list[Any], str], messages.Request]
     limit: int
     size: Callable[[Any], int]
+    total: Callable[[Sequence[Any]], int | None]
     fault: Callable[[Any], BadRequest | None]
     fits: Callable[[Any, messages.Result], bool]
     harmless: bool
+    gathers: bool
     waiting: deque[_Item] = attrs.Factory(deque)
     under_way: int = 0
 
@@ -96,18 +100,31 @@ class Link:
             lambda number, parts, requests: messages.Put(number, parts, epoch(), requests),
             messages.MAX_PUT,
             _size_of_part,
+            _total_of_parts,
             _fault_of_part,
             messages.fits_put,
             harmless=False,
+            gathers=False,  # who has many small files stores them together
         )
-        self._gets = _Kind(messages.Get, messages.MAX_GET, _one, _fault_of_id, messages.fits_get, harmless=True)
+        self._gets = _Kind(
+            messages.Get,
+            messages.MAX_GET,
+            _one,
+            _total_of_ids,
+            _fault_of_id,
+            messages.fits_get,
+            harmless=True,
+            gathers=True,
+        )
         self._removes = _Kind(
             lambda number, parts, requests: messages.Remove(number, parts, epoch(), requests),
             messages.MAX_REMOVE,
             _one,
+            _total_of_ids,
             _fault_of_id,
             messages.fits_remove,
             harmless=True,
+            gathers=True,
         )
         self._kinds = (self._puts, self._gets, self._removes)
         self._asked: dict[int, tuple[_Kind, list[_Item]]] = {}
@@ -142,10 +159,10 @@ class Link:
             self._client.cut()
 
     def _ask(self, kind: _Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
+        total = kind.total(what)
+        if total is not None and total <= kind.limit:  # as nearly always
+            return self._queue(kind, what, total)
         faults = [kind.fault(each) for each in what]
-        size = sum(map(kind.size, what))
-        if size <= kind.limit and not any(faults):
-            return self._queue(kind, what, size)
         each_alone = [
             self._queue(kind, [each], kind.size(each)) if fault is None else succeed([fault.on(self._node_id)])
             for each, fault in zip(what, faults, strict=True)
@@ -156,9 +173,11 @@ class Link:
         answer: Deferred[list[Any]] = Deferred()
         kind.waiting.append(_Item(what, size, answer))
         if not self._flushing and kind.under_way < _AT_ONCE:
-            # Not at once: more requests of this turn of the reactor go into the same message.
-            self._flushing = True
-            self._clock.callLater(0, self._flush)
+            if kind.gathers or self._client is None:
+                self._flushing = True
+                self._clock.callLater(0, self._flush)
+            else:
+                self._flush()
         return answer
 
     def _flush(self) -> None:
@@ -267,6 +286,19 @@ def _one(_: str) -> int:
 
 def _size_of_part(part: tuple[str, bytes]) -> int:
     return len(part[1])
+
+
+def _total_of_ids(part_ids: Sequence[str]) -> int | None:
+    return len(part_ids) if all(map(is_part_id, part_ids)) else None
+
+
+def _total_of_parts(parts: Sequence[tuple[str, bytes]]) -> int | None:
+    total = 0
+    for part_id, data in parts:
+        if len(data) > SMALL_PART or not is_part_id(part_id):
+            return None
+        total += len(data)
+    return total
 
 
 def _fault_of_id(part_id: str) -> BadRequest | None:
