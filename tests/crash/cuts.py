@@ -35,6 +35,24 @@ class _OnDisk:
     data: bytearray
     pending: list[Wrote | Truncated] = attrs.field(factory=list)
     uncertain: list[Wrote | Truncated] = attrs.field(factory=list)
+    _durable: bytes | None = None
+
+    def durable(self) -> bytes:
+        """Return the durable bytes: the same object until they change, so that disks are compared quickly."""
+        if self._durable is None:
+            self._durable = bytes(self.data)
+        return self._durable
+
+    def sync(self, *, good: bool) -> None:
+        """Make the pending changes durable, or uncertain if the sync failed."""
+        if good:
+            for change in self.pending:
+                carry_out(self.data, change)
+                self.uncertain = [left for each in self.uncertain for left in _left_of(each, change)]
+            self._durable = None
+        else:
+            self.uncertain += self.pending
+        self.pending = []
 
 
 class Cuts:
@@ -50,6 +68,7 @@ class Cuts:
         self._names: dict[str, dict[str, Inode]] = {}
         self._pending_names: dict[str, list[Named]] = {}
         self._files: dict[Inode, _OnDisk] = {}
+        self._settled: Image = {}  # the durable contents of folders that have not changed since they were asked for
         for folder, files in first.items():
             self._names[folder] = {}
             self._pending_names[folder] = []
@@ -75,14 +94,9 @@ class Cuts:
         elif isinstance(event, Wrote | Truncated):
             self._file(event.inode).pending.append(event)
         elif isinstance(event, Synced):
-            file = self._file(event.inode)
-            if event.good:
-                for change in file.pending:
-                    carry_out(file.data, change)
-                    file.uncertain = [left for each in file.uncertain for left in _left_of(each, change)]
-            else:
-                file.uncertain += file.pending
-            file.pending = []
+            self._file(event.inode).sync(good=event.good)
+            for folder in [each for each in self._settled if event.inode in self._names[each].values()]:
+                del self._settled[folder]
         elif isinstance(event, Named):
             self._pending_names[event.folder].append(event)
         else:
@@ -96,12 +110,19 @@ class Cuts:
         for change in pending:
             if change.needs is not None and change.needs in self._pending_names[change.needs.folder]:
                 self._pending_names[change.needs.folder].remove(change.needs)
-                _name(self._names[change.needs.folder], change.needs)
-            _name(self._names[folder], change)
+                self._name(change.needs)
+            self._name(change)
 
-    def images(self, random: Random) -> Iterator[Image]:
+    def _name(self, change: Named) -> None:
+        """Make a change of a folder's names durable."""
+        _name(self._names[change.folder], change)
+        self._settled.pop(change.folder, None)
+
+    def images(self, random: Random, most: int | None = None) -> Iterator[Image]:
         """Yield what a cut now could leave: all possibilities if they are few; otherwise none of the pending changes,
         all of them, and some subsets.
+
+        :param most: of these, yield the first two and at most so many others, chosen at random; None for all.
         """
         names = [change for pending in self._pending_names.values() for change in pending]
         pieces = [
@@ -112,28 +133,54 @@ class Cuts:
         ]
         grown = [inode for inode, file in self._files.items() if file.uncertain or file.pending]
         atoms: list[Any] = [*names, *pieces, *grown]
-        for chosen in _choices(len(atoms), random):
+        choices = _choices(len(atoms), random)
+        if most is not None:
+            every = list(choices)
+            choices = iter([*every[:2], *random.sample(every, min(len(every), most))])
+        open_folders = self._open_folders(grown)
+        for chosen in choices:
             kept = {id(atom) for atom, keep in zip(atoms, chosen, strict=True) if keep}
-            yield self._image(kept, pieces)
+            yield self._image(kept, pieces, open_folders)
 
     def durable(self) -> Image:
         """Return what a cut now leaves in any case."""
-        return self._image(set(), [])
+        grown = [inode for inode, file in self._files.items() if file.uncertain or file.pending]
+        return self._image(set(), [], self._open_folders(grown))
 
-    def _image(self, kept: set[int], pieces: list[Wrote | Truncated]) -> Image:
+    def _open_folders(self, grown: list[Inode]) -> list[str]:
+        """Return the folders of which a cut now may leave one thing or another.
+
+        :param grown: the files with changes that are not durable.
+        """
+        changed = set(grown)
+        return [
+            folder
+            for folder, durable in self._names.items()
+            if self._pending_names[folder] or not changed.isdisjoint(durable.values())
+        ]
+
+    def _image(self, kept: set[int], pieces: list[Wrote | Truncated], open_folders: list[str]) -> Image:
+        """Return what a cut leaves that keeps these changes.  Folders that it cannot touch are shared by all images."""
         content: dict[Inode, bytes] = {}
-        image: Image = {}
-        for folder, durable in self._names.items():
-            files = dict(durable)
+        image = dict(self._settled_folders())
+        for folder in open_folders:
+            files = dict(self._names[folder])
             for change in self._pending_names[folder]:
                 if id(change) in kept and not self._is_held(change, kept):
                     _name(files, change)
-            image[folder] = {}
+            left = image[folder] = {}
             for name, inode in files.items():
                 if inode not in content:
                     content[inode] = self._content(inode, kept, pieces)
-                image[folder][name] = content[inode]
+                left[name] = content[inode]
         return image
+
+    def _settled_folders(self) -> Image:
+        """Return the durable contents of all folders."""
+        for folder, files in self._names.items():
+            if folder not in self._settled:
+                self._settled[folder] = {name: self._file(inode).durable() for name, inode in files.items()}
+        return self._settled
 
     def _is_held(self, change: Named, kept: set[int]) -> bool:
         """Return whether an old name must stay, because the file's new name is not there yet."""
@@ -143,7 +190,7 @@ class Cuts:
     def _content(self, inode: Inode, kept: set[int], pieces: list[Wrote | Truncated]) -> bytes:
         file = self._file(inode)
         if not (file.pending or file.uncertain):
-            return bytes(file.data)
+            return file.durable()
         data = bytearray(file.data)
         for piece in pieces:
             if piece.inode is inode and id(piece) in kept:

@@ -15,9 +15,8 @@ from splitd.errors import CatalogReadOnly
 from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
 from tests.clocks import wall_of
-from tests.crash.operations import Image
 from tests.crash.power import PowerDisk
-from tests.crash.recovery import WRITTEN_ON, journal_on, recover_journal
+from tests.crash.recovery import WRITTEN_ON, journal_on
 from tests.doomed import confirm_all
 from tests.ledger import begin, commit
 
@@ -89,24 +88,21 @@ class Life:
         self.disk.note(ENDED)
 
 
-def recovered(image: Image, notes: list[Any], seen_states: list[Any], look: Callable[[State], Any] = seen) -> State:
-    """Return the state that a start after the cut finds.
-
-    Check that it is the last acknowledged one, or the one after the change in progress.
+def judge_seen(state: State, notes: list[Any], seen_states: list[Any], look: Callable[[State], Any] = seen) -> None:
+    """Check that a state that a start after a cut finds is the last acknowledged one, or the one after the change in
+    progress.
 
     :param look: returns what `seen_states` have of a state.
     """
-    state = recover_journal(PowerDisk(image), "/journal")
     ended, begun = notes.count(ENDED), notes.count(BEGUN)
     if state.cluster:
         assert look(state) in seen_states[ended : begun + 1], f"after {ended} changes, {begun} begun"
     else:
         assert not begun
-    return state
 
 
-def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
+def judge(state: State, notes: list[Any], seen_states: list[Any]) -> None:
     """Check what a start after the cut finds, and that no file's parts are doomed."""
-    state = recovered(image, notes, seen_states)
+    judge_seen(state, notes, seen_states)
     for manifest in state.tree.files():
         assert manifest.upload not in state.doomed

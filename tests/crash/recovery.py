@@ -1,12 +1,16 @@
-"""Starts from the contents of a disk after a cut, with the blocking code that the daemons start with."""
+"""Starts from the contents of a disk after a cut, with the blocking code that the daemons start with.
+
+The result of a start follows from the bytes on the disk alone.  Several moments of a life leave the same bytes, and a
+moment of a cluster's life changes the disks of one server or two: `Starts` starts each server once from each content.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -21,15 +25,16 @@ from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.catalog.snapshot_records import records_of
 from splitd.catalog.state import State
-from splitd.model.records import CollectionMade, encode_line
+from splitd.model.records import CollectionMade, Record, encode_line
 from storaged.disk.folder import SUBFOLDERS, PartFolder
 from storaged.disk.trash import Trash
 from storaged.packs.files import PackFiles
 from storaged.packs.index import PackIndex
-from storaged.packs.packs import Packs
+from storaged.packs.packs import SEAL_SIZE, Packs
 from storaged.parts.decoding import check_part
 from storaged.parts.format import parse_part_id
 from storaged.system.interfaces import IFilesystem
+from tests.crash.operations import Image
 from tests.crash.power import PowerDisk
 from tests.tally import TALLY
 
@@ -40,12 +45,16 @@ NOW_MS = 1_700_000_000_000
 FROM_IMAGES = "starts from the image of a snapshot"
 """What is counted when an image was used."""
 
+_KEPT = 1000
+"""The results of so many starts are kept: moments that leave the same bytes follow each other."""
+
 
 def recover_journal(disk: IFilesystem, folder: str) -> State:
     """Return the state that the journal produces.  Check that it can be continued, and that new records can be read."""
     reader = JournalReader(disk, folder)
     state = fold(reader)
-    _check_image(disk, folder, state)
+    records = list(records_of(state))
+    _check_image(disk, folder, records)
     writer = SegmentWriter(disk, folder, 10_000)
     writer.resume(reader)
     written_on = f"{WRITTEN_ON} {reader.sequence}"
@@ -58,12 +67,15 @@ def recover_journal(disk: IFilesystem, folder: str) -> State:
         assert again.tree.lookup(written_on) is not None
         again.tree.delete(written_on, NOW_MS)
         again.tree.touch("/", state.tree.collection("/").modified_ms)
-    assert list(records_of(again)) == list(records_of(state)) if state.cluster else not again.cluster
+    assert list(records_of(again)) == records if state.cluster else not again.cluster
     return state
 
 
-def _check_image(disk: IFilesystem, folder: str, state: State) -> None:
-    """Check that a start with the image of the snapshot, where there is one that can be used, comes to the same."""
+def _check_image(disk: IFilesystem, folder: str, records: list[Record]) -> None:
+    """Check that a start with the image of the snapshot, where there is one that can be used, comes to the same.
+
+    :param records: those of the state that a start without the image comes to.
+    """
     again, image = State(), ImageReader(disk, folder)
     restorer = Restorer(again)
     try:
@@ -80,7 +92,7 @@ def _check_image(disk: IFilesystem, folder: str, state: State) -> None:
     reader.skip_snapshot(image.upcoming, image.size)
     for batch in reader.batches():
         batch.apply(partial(apply, again))
-    assert list(records_of(again)) == list(records_of(state))
+    assert list(records_of(again)) == records
 
 
 class _Unlocked:
@@ -159,3 +171,45 @@ def recovered_parts(disk: IFilesystem, folder: str, index: Path, seal_size: int)
         yield Parts(parts, packs)
     finally:
         packs.close()
+
+
+class Starts:
+    """Starts journals and nodes from what cuts have left; nothing that it returns may be changed."""
+
+    def __init__(self) -> None:
+        self._journal = lru_cache(_KEPT)(_start_journal)
+        self._parts = lru_cache(_KEPT)(_start_node)
+
+    def journal(self, image: Image, folder: str = "/journal") -> State:
+        """Return the state that a journal produces; see `recover_journal`."""
+        return self._journal(folder, _frozen(image, folder))
+
+    def parts(self, image: Image, folder: str) -> dict[str, bytes]:
+        """Return the parts that a node has, as `Parts.all` does, if it has lost the index of its packs."""
+        return self._parts(folder, _frozen(image, folder))
+
+
+_Frozen: TypeAlias = tuple[tuple[str, tuple[tuple[str, bytes], ...]], ...]
+
+
+def _frozen(image: Image, folder: str) -> _Frozen:
+    """Return the contents of a folder, and of all folders below it."""
+    below = f"{folder}/"
+    return tuple(
+        (path, tuple(sorted(files.items())))
+        for path, files in image.items()
+        if path == folder or path.startswith(below)
+    )
+
+
+def _thawed(frozen: _Frozen) -> PowerDisk:
+    return PowerDisk({path: dict(files) for path, files in frozen})
+
+
+def _start_journal(folder: str, frozen: _Frozen) -> State:
+    return recover_journal(_thawed(frozen), folder)
+
+
+def _start_node(folder: str, frozen: _Frozen) -> dict[str, bytes]:
+    with recovered_parts(_thawed(frozen), folder, Path(":memory:"), SEAL_SIZE) as parts:
+        return parts.all()

@@ -10,14 +10,14 @@ import pytest_twisted
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.binning import JournalledBin
+from splitd.catalog.state import State
 from splitd.model.binned import Binned
 from splitd.model.conditions import ALWAYS
 from splitd.model.properties import PropertyChanges
 from tests.crash.lives import Life
 from tests.crash.lives import judge as judge_names
-from tests.crash.operations import Image
 from tests.crash.power import PowerDisk
-from tests.crash.recovery import WRITTEN_ON, recover_journal
+from tests.crash.recovery import WRITTEN_ON
 from tests.crash.trials import cut_at_every_moment, fail_every_call
 
 
@@ -55,10 +55,9 @@ class BinLife(Life):
         await self.put("/last")
 
 
-def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
+def judge(state: State, notes: list[Any], seen_states: list[Any]) -> None:
     """Check besides that each version has just one name, here or in the bin."""
-    judge_names(image, notes, seen_states)
-    state = recover_journal(PowerDisk(image), "/journal")
+    judge_names(state, notes, seen_states)
     names = [(path, entry) for path, entry in state.tree.walk() if not path.startswith(WRITTEN_ON)]
     uploads = [entry.upload for _, entry in names if hasattr(entry, "upload")]
     assert len(uploads) == len(set(uploads))

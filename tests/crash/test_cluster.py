@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +21,6 @@ from splitd.model.manifest import Manifest
 from splitd.model.media import NO_MEDIA
 from splitd.model.tree import Collection
 from splitd.upkeep.pace import Pace
-from storaged.packs.packs import SEAL_SIZE
 from storaged.parts.errors import StoragedError
 from storaged.parts.format import encode_part, parse_part_id
 from storaged.system.sizes import Size
@@ -32,7 +31,7 @@ from tests.crash.cuts import Cuts
 from tests.crash.operations import Image
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import PowerDisk
-from tests.crash.recovery import WRITTEN_ON, recover_journal, recovered_parts
+from tests.crash.recovery import WRITTEN_ON, Starts
 from tests.tally import EFFORT, TALLY
 
 UNIT = 512
@@ -193,23 +192,20 @@ def are_stored(manifest: Manifest, data: bytes, nodes: dict[str, dict[str, bytes
     return start == len(data) == manifest.size
 
 
-def judge(image: Image, notes: list[Any], folder: Path) -> None:
-    disk = PowerDisk(image)
-    with ExitStack() as stack:
-        opened = {
-            node: stack.enter_context(recovered_parts(disk, str(folder / node), Path(":memory:"), SEAL_SIZE))
-            for node in (f"n{number}" for number in range(1, NODES + 1))
-            if f"{folder / node}/packs" in image  # the node had begun its start
-        }
-        nodes = {node: parts.all() for node, parts in opened.items()}
-        state = recover_journal(disk, str(folder / "front/journal"))
-        may = allowed(notes)
-        for path, results in may.items():
-            found = segment_of(state, path) if path.startswith(SEGMENT) else state.find(path)
-            assert any(_is(found, result, nodes, state) for result in results), f"{path}: {found}"
-        assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
-        assert {name for each in state.continued for name in segments_of(each)} <= may.keys()
-        TALLY["parts and copies forgotten by a cut, for the sweep"] += sum(1 for _ in _left(state, nodes))
+def judge(image: Image, notes: list[Any], folder: Path, starts: Starts) -> None:
+    nodes = {
+        node: starts.parts(image, str(folder / node))
+        for node in (f"n{number}" for number in range(1, NODES + 1))
+        if f"{folder / node}/packs" in image  # the node had begun its start
+    }
+    state = starts.journal(image, str(folder / "front/journal"))
+    may = allowed(notes)
+    for path, results in may.items():
+        found = segment_of(state, path) if path.startswith(SEGMENT) else state.find(path)
+        assert any(_is(found, result, nodes, state) for result in results), f"{path}: {found}"
+    assert {path for path, _ in state.tree.walk() if not path.startswith(WRITTEN_ON)} <= may.keys()
+    assert {name for each in state.continued for name in segments_of(each)} <= may.keys()
+    TALLY["parts and copies forgotten by a cut, for the sweep"] += sum(1 for _ in _left(state, nodes))
 
 
 def segments_of(continued: Continued) -> list[str]:
@@ -381,14 +377,13 @@ async def cut_at_every_moment(make_cluster: Callable[..., Cluster], life: type[L
     await cluster.start()
     await life(cluster, disk).run()
     await cluster.stop()
-    random, cuts, seen = Random(1), Cuts(first, disk.log), set()
+    random, cuts, seen, starts = Random(1), Cuts(first, disk.log), set(), Starts()
     for _ in cuts.moments():
         TALLY["moments of a cluster's life at which the power was cut"] += 1
-        images = list(cuts.images(random))
-        for image in [*images[:2], *random.sample(images, min(len(images), 4 * EFFORT))]:
+        for image in cuts.images(random, most=4 * EFFORT):
             state = hash((len(cuts.notes), tuple((path, *sorted(files.items())) for path, files in image.items())))
             if state not in seen:
                 seen.add(state)
-                judge(image, cuts.notes, folder)
+                judge(image, cuts.notes, folder, starts)
     TALLY["states of a cluster's disks started from"] += len(seen)
     return len(seen)

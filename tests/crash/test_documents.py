@@ -11,8 +11,7 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.state import State
 from splitd.model.documents import Document
-from tests.crash.lives import Life, recovered
-from tests.crash.operations import Image
+from tests.crash.lives import Life, judge_seen
 from tests.crash.trials import cut_at_every_moment, fail_every_call
 
 
@@ -38,8 +37,8 @@ class DocumentLife(Life):
         await self.put("/last")
 
 
-def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
-    recovered(image, notes, seen_states, documents_of)
+def judge(state: State, notes: list[Any], seen_states: list[Any]) -> None:
+    judge_seen(state, notes, seen_states, documents_of)
 
 
 @pytest_twisted.ensureDeferred

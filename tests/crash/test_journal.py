@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Awaitable, Callable
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -15,16 +16,17 @@ from twisted.internet.task import Clock
 from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.journalled import JournalledCatalog
+from splitd.catalog.state import State
 from splitd.errors import CatalogReadOnly
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.tree import Collection
 from tests.clocks import wall_of
 from tests.crash.cuts import Cuts
-from tests.crash.operations import Image
+from tests.crash.operations import Image, Synced
 from tests.crash.oracle import Begun, Ended, allowed
 from tests.crash.power import PowerDisk, visible
-from tests.crash.recovery import FROM_IMAGES, WRITTEN_ON, journal_on, recover_journal
+from tests.crash.recovery import FROM_IMAGES, WRITTEN_ON, Starts, journal_on, recover_journal
 from tests.doomed import confirm_all
 from tests.ledger import begin, commit
 from tests.tally import TALLY
@@ -104,9 +106,8 @@ class Life:
         self.disk.note(Ended(change, True))
 
 
-def judge(image: Image, notes: list[Any]) -> None:
+def judge(state: State, notes: list[Any]) -> None:
     """Check that a start after the cut finds what was acknowledged."""
-    state = recover_journal(PowerDisk(image), "/journal")
     may = allowed(notes)
     for name, results in may.items():
         found = state.tree.lookup(name)
@@ -132,7 +133,7 @@ EMPTY: Image = {"/": {}, "/journal": {}}
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
     disk = await lived(EMPTY, pool)
-    cuts, random = Cuts(EMPTY, disk.log), Random(1)
+    cuts, random, starts = Cuts(EMPTY, disk.log), Random(1), Starts()
     seen = set()
     images = TALLY[FROM_IMAGES]
     for _ in cuts.moments():
@@ -141,7 +142,7 @@ async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
             state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
             if state not in seen:
                 seen.add(state)
-                judge(image, cuts.notes)
+                judge(starts.journal(image), cuts.notes)
     TALLY["states of a journal's disk started from"] += len(seen)
     assert any(name.startswith("snapshot") for name in disk.folders["/journal"])
     assert TALLY[FROM_IMAGES] > images
@@ -151,7 +152,7 @@ async def test_power_cuts_at_every_moment(pool: ThreadPool) -> None:
 @pytest_twisted.ensureDeferred
 async def test_power_cuts_while_it_starts_after_a_power_cut(pool: ThreadPool) -> None:
     disk = await lived(EMPTY, pool)
-    cuts, random = Cuts(EMPTY, disk.log), Random(2)
+    cuts, random, starts = Cuts(EMPTY, disk.log), Random(2), Starts()
     for moment in cuts.moments():
         if moment % 7:
             continue
@@ -162,41 +163,43 @@ async def test_power_cuts_while_it_starts_after_a_power_cut(pool: ThreadPool) ->
         for _ in again.moments():
             TALLY["moments of a journal's restart at which the power was cut again"] += 1
             for left in again.images(random):
-                judge(left, cuts.notes)
+                judge(starts.journal(left), cuts.notes)
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
     whole = await lived(EMPTY, pool)
-    random = Random(3)
+    random, starts = Random(3), Starts()
     for number in range(whole.calls):
         disk = await lived(EMPTY, pool, lambda at, _, number=number: error if at == number else None)
         TALLY["calls of a journal's life that failed"] += 1
         cuts = Cuts(EMPTY, disk.log)
         for _ in cuts.moments():
             pass
-        judge(visible(disk), cuts.notes)
-        for image in cuts.images(random):
-            judge(image, cuts.notes)
+        for image in (visible(disk), *cuts.images(random)):
+            judge(starts.journal(image), cuts.notes)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_restart_makes_durable_what_a_failed_sync_did_not(pool: ThreadPool) -> None:
     whole = await lived(EMPTY, pool)
-    random = Random(4)
-    for number in range(whole.calls):
+    random, starts = Random(4), Starts()
+    for number in range(sum(isinstance(event, Synced) for event in whole.log)):
+        syncs = count()
         disk = await lived(
-            EMPTY, pool, lambda at, call, number=number: errno.EIO if at == number and call == "sync" else None
+            EMPTY,
+            pool,
+            lambda _, call, number=number, syncs=syncs: errno.EIO if call == "sync" and next(syncs) == number else None,
         )
+        TALLY["syncs of a journal's life that failed before a restart"] += 1
         disk.fault = lambda _, __: None
-        state = recover_journal(
-            disk, "/journal"
-        )  # the process ends and is started again, the power is on all the while
+        # The process ends and is started again, the power is on all the while.
+        state = recover_journal(disk, "/journal")
+        shown = {path: entry for path, entry in state.tree.walk() if isinstance(entry, Manifest)}
         cuts = Cuts(EMPTY, disk.log)
         for _ in cuts.moments():
             pass
         for image in cuts.images(random):
-            after = recover_journal(PowerDisk(image), "/journal")
-            shown = {path: entry for path, entry in state.tree.walk() if isinstance(entry, Manifest)}
+            after = starts.journal(image)
             assert {path: entry for path, entry in after.tree.walk() if isinstance(entry, Manifest)} == shown

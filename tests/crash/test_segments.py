@@ -11,8 +11,7 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.catalog.state import State
 from splitd.model.conditions import ALWAYS
-from tests.crash.lives import NODES, Life, recovered, seen
-from tests.crash.operations import Image
+from tests.crash.lives import NODES, Life, judge_seen, seen
 from tests.crash.trials import cut_at_every_moment, fail_every_call
 from tests.ledger import begin
 from tests.segments import commit_segment, complete, segment
@@ -70,9 +69,9 @@ class SegmentLife(Life):
         return made.upload
 
 
-def judge(image: Image, notes: list[Any], seen_states: list[Any]) -> None:
+def judge(state: State, notes: list[Any], seen_states: list[Any]) -> None:
     """Check what a start after the cut finds, and that no version's parts are doomed."""
-    state = recovered(image, notes, seen_states, seen_too)
+    judge_seen(state, notes, seen_states, seen_too)
     for packed in state.versions.after(""):
         manifest = state.packing.unpack(packed)
         assert not manifest.nodes or manifest.upload not in state.doomed

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
+from splitd.catalog.state import State
 from tests.crash.cuts import Cuts
 from tests.crash.operations import Image
 from tests.crash.power import PowerDisk, visible
+from tests.crash.recovery import Starts
 from tests.tally import TALLY
 
 EMPTY: Image = {"/": {}, "/journal": {}}
 
-Judge = Callable[[Image, list[Any], Any], None]
-"""Judges what a cut has left, by the notes up to it and the states that a whole life has seen."""
+Judge = Callable[[State, list[Any], Any], None]
+"""Judges the state that a start after a cut finds, by the notes up to it and the states that a whole life has seen."""
 
 
 class ALife(Protocol):
@@ -39,7 +41,7 @@ async def lived(make: Callable[[PowerDisk], ALife], fault: Callable[[int, str], 
 async def cut_at_every_moment(make: Callable[[PowerDisk], ALife], judge: Judge, what: str) -> int:
     """Judge what a cut at any moment can leave; return how many different disks that were."""
     life = await lived(make)
-    cuts, random = Cuts(EMPTY, life.disk.log), Random(1)
+    cuts, random, starts = Cuts(EMPTY, life.disk.log), Random(1), Starts()
     found = set()
     for _ in cuts.moments():
         TALLY[f"moments of {what} at which the power was cut"] += 1
@@ -47,7 +49,7 @@ async def cut_at_every_moment(make: Callable[[PowerDisk], ALife], judge: Judge, 
             state = hash((len(cuts.notes), tuple(sorted(image["/journal"].items()))))
             if state not in found:
                 found.add(state)
-                judge(image, cuts.notes, life.seen_states)
+                judge(starts.journal(image), cuts.notes, life.seen_states)
     assert any(name.startswith("snapshot") for name in life.disk.folders["/journal"])
     return len(found)
 
@@ -55,7 +57,7 @@ async def cut_at_every_moment(make: Callable[[PowerDisk], ALife], judge: Judge, 
 async def fail_every_call(make: Callable[[PowerDisk], ALife], judge: Judge, error: int, what: str) -> None:
     """Judge what is left after each call of the disk has failed, in a life for each."""
     whole = await lived(make)
-    random = Random(2)
+    random, starts = Random(2), Starts()
     for number in range(whole.disk.calls):
         life = await lived(make, lambda at, _, number=number: error if at == number else None)
         TALLY[f"calls of {what} that failed"] += 1
@@ -63,4 +65,4 @@ async def fail_every_call(make: Callable[[PowerDisk], ALife], judge: Judge, erro
         for _ in cuts.moments():
             pass
         for image in (visible(life.disk), *cuts.images(random)):
-            judge(image, cuts.notes, whole.seen_states)
+            judge(starts.journal(image), cuts.notes, whole.seen_states)
