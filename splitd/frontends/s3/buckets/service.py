@@ -61,7 +61,8 @@ async def create_bucket(request: S3Request) -> None:
     acl, stated = read_acl(request.http.getHeader("x-amz-acl")), request.http.getHeader("x-amz-object-ownership")
     ownership = "" if stated is None else read_ownership(stated)
     refuse_published(ownership, acl)
-    region, body, tags = request.door.settings.region, await request.read_xml(), ()
+    region, body = request.door.settings.region, await request.read_xml()
+    tags: Tags = ()
     if body:
         asked, tags = await request.understand(body, _read_configuration)
         if asked not in {"", region, "EU" if region == "eu-west-1" else region}:
@@ -69,8 +70,8 @@ async def create_bucket(request: S3Request) -> None:
                 "InvalidLocationConstraint", f"The specified location-constraint is not valid: this is {region}"
             )
     try:
-        notes = {OWNER: request.proof.principal.name, OWNERSHIP: ownership, ACL: acl, TAGS: tags}
-        await request.keys.make_bucket(name, notes)
+        owner = request.proof.principal.name
+        await request.keys.make_bucket(name, {OWNER: owner, OWNERSHIP: ownership, ACL: acl, TAGS: tags})
     except NameTaken:
         await _refuse_taken(request, name)
     request.http.setHeader("Location", f"/{name}")
