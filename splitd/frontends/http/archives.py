@@ -124,7 +124,8 @@ class Archives:
         for shown in sorted(set(names)):  # a folder comes before what is in it
             if folders.isdisjoint(_above(shown)):
                 file = await _find_one(store, path, shown)
-                folders |= set() if file.upload else {shown}
+                if not file.upload:
+                    folders.add(shown)
                 found(file)
         while waiting:
             folder, prefix = waiting.pop()
