@@ -8,41 +8,11 @@ import attrs
 import click
 
 from splitd import __version__
-from splitd.cli.bin import bin_
-from splitd.cli.catalog import catalog
-from splitd.cli.certificates.command import tls
-from splitd.cli.check import check
-from splitd.cli.completion import completion
-from splitd.cli.compose_node import compose_node
+from splitd.cli.commands import COMMANDS
 from splitd.cli.credentials import authorization
-from splitd.cli.demo.command import demo
-from splitd.cli.du import du
-from splitd.cli.find import find
-from splitd.cli.get import get
-from splitd.cli.grow import grow
-from splitd.cli.heal import heal
-from splitd.cli.journal import journal
-from splitd.cli.key import key
-from splitd.cli.layout import layout
-from splitd.cli.ls import ls
-from splitd.cli.mkdir import mkdir
-from splitd.cli.nodes import nodes
 from splitd.cli.profiles import take_profile
-from splitd.cli.put import put
-from splitd.cli.quota import quota
-from splitd.cli.rebalance import rebalance
-from splitd.cli.reload import reload
-from splitd.cli.rm import rm
-from splitd.cli.scrub import scrub
 from splitd.cli.server import Server
 from splitd.cli.session import Session, read_server
-from splitd.cli.share import share
-from splitd.cli.status import status
-from splitd.cli.sweep import sweep
-from splitd.cli.sync.command import sync
-from splitd.cli.transfer import cp, mv
-from splitd.cli.up import up
-from splitd.cli.user import user as user_command
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -55,7 +25,7 @@ Exit codes:
 """
 
 
-@click.group(epilog=_EXIT_CODES)
+@click.group(commands=COMMANDS, epilog=_EXIT_CODES)
 @click.version_option(__version__, prog_name="splitctl")
 @click.option(
     "--profile",
@@ -132,11 +102,3 @@ def main(
     login = authorization(user, password_file, token, token_file)
     front, operators = (attrs.evolve(server, authorization=login, ca=ca) for server in (url, admin))
     context.obj = Session(front, operators, as_json)
-
-
-_COMMANDS = (
-    up, grow, demo, put, get, sync, ls, find, du, cp, mv, rm, mkdir, status, nodes, layout, reload, rebalance, heal,
-    scrub, sweep, check, journal, catalog, tls, user_command, key, share, bin_, quota, compose_node, completion,
-)  # fmt: skip
-for command in _COMMANDS:
-    main.add_command(command)
