@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from splitd.catalog.compaction import fold
 from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.state import State
 from splitd.cli.local.daemon import DaemonProcess
+from splitd.cli.local.folder import plan_cluster, prepare
 from splitd.model.manifest import Manifest
 from splitd.model.striping import part_size
 from storaged.parts.format import stored_size
 from storaged.system.filesystem import OSFilesystem
 from tests.live.clients import ask
 from tests.live.doors import S3
-from tests.live.local_cluster import BLOCK, FRONT, SPLITCTL
+from tests.live.local_cluster import BLOCK, FRONT
 from tests.live.processes import wait_until
 from tests.ports import free_ports
 
@@ -41,7 +41,7 @@ class KilledCluster:
         (folder / "front").mkdir(parents=True)
         # One process, on machines of any size, where no test wants more.
         (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump({"workers": 1, **settings}))
-        self._make(nodes)
+        prepare(plan_cluster(folder, self.port, nodes))
         log = folder / "log"
         self.daemons = {
             FRONT: DaemonProcess(FRONT, ["splitd", "--config", str(folder / "front/splitd.yaml")], log / "front.log"),
@@ -49,14 +49,6 @@ class KilledCluster:
         for node in self.nodes:
             config = folder / f"nodes/{node}/storaged.yaml"
             self.daemons[node] = DaemonProcess(node, ["storaged", "--config", str(config)], log / f"{node}.log")
-
-    def _make(self, nodes: int) -> None:
-        """Make `splitctl up` write the configuration files."""
-        command = [SPLITCTL, "up", "--dir", self.folder, "--port", str(self.port), "--nodes", str(nodes)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as up:
-            wait_until((self.folder / "cluster.json").exists, "a cluster", up.poll)
-            up.terminate()
-            assert up.wait(60) == 0
 
     @property
     def url(self) -> str:
