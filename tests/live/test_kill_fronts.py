@@ -13,13 +13,13 @@ from tests.live.processes import wait_until
 from tests.live.remembering import end_well, kill_at_random, remembering
 from tests.live.s3_races import race_to_complete, race_to_create, race_to_replace
 from tests.postgres import Postgres
-from tests.tally import TALLY
+from tests.tally import EFFORT, TALLY
 
 KILLS = int(os.environ.get("SPLITD_KILLS", "6"))
 CLIENTS = 4
 NODES = 7
-RACES = 1000
-CREATED, REPLACED, COMPLETED = 120, 60, 40
+RACES = 400 * EFFORT
+CREATED, REPLACED, COMPLETED = 60 * EFFORT, 30 * EFFORT, 20 * EFFORT
 _TOGETHER = 8
 _WALK = "comparing the disks of nodes"
 """The walk whose rounds come most often."""

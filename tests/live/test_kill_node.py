@@ -11,7 +11,7 @@ from tests.live.conftest import Starter
 from tests.live.local_cluster import SPLITCTL
 
 SOME = 20
-MORE_THAN_CONNECTIONS_HOLD = 768
+MORE_THAN_CONNECTIONS_HOLD = 480
 """MiB.  The kernel delivers what a node has sent although the node is dead: here up to 36 MiB to the front."""
 
 CURL_SAYS_NOT_WHOLE = {18, 56}

@@ -13,7 +13,7 @@ from tests.live.processes import wait_until
 from tests.live.remembering import end_well, kill_at_random, remembering
 from tests.tally import TALLY
 
-KILLS = int(os.environ.get("SPLITD_KILLS", "36"))
+KILLS = int(os.environ.get("SPLITD_KILLS", "15"))
 BY_S3 = KILLS // 3
 CLIENTS = 6
 NODES = 8
