@@ -12,6 +12,10 @@ PATIENCE_S = 60.0
 """How long a condition may take.  A machine that is busy with something else may need many times what is usual."""
 
 _STEP_S = 0.01
+_SLOWER = 1.3
+_LONGEST_STEP_S = 0.05
+"""The pauses between polls grow up to this, because a poll may take as much of the machine as what is awaited."""
+
 _STILL = 15
 """How many polls in a row must give the same result before it counts as stable."""
 
@@ -24,6 +28,7 @@ async def _look(ask: Callable[[], Coroutine[Deferred[Any], Any, Any]], what: obj
         if reactor.seconds() > deadline:  # type: ignore[attr-defined]
             raise AssertionError(f"not seen in {PATIENCE_S:.0f} s: {what}")
         await deferLater(reactor, pause_s)
+        pause_s = min(pause_s * _SLOWER, _LONGEST_STEP_S)
     return found
 
 
