@@ -185,6 +185,8 @@ class Link:
         if self._client is None:
             self._connect_if_asked()
             return
+        if self._client.is_cut:  # what waits goes to the next connection, when this one has ended
+            return
         for kind in self._kinds:
             while kind.waiting and kind.under_way < _AT_ONCE:
                 self._send(self._client, kind)
@@ -330,13 +332,17 @@ def _fail(items: Sequence[_Item], problem: StoragedError) -> None:
 
 
 class LinkClient(FrameReceiver):
-    """The connection of a link."""
+    """The connection of a link.
+
+    :ivar is_cut: whether it was cut; its end is reported in a later turn of the reactor.
+    """
 
     MAX_LENGTH = messages.MAX_MESSAGE
     transport: Any
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.is_cut = False
         self.problem: StoragedError | None = None
 
     def connectionMade(self) -> None:
@@ -364,6 +370,7 @@ class LinkClient(FrameReceiver):
 
     def cut(self) -> None:
         """Cut the connection."""
+        self.is_cut = True
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
