@@ -109,8 +109,10 @@ class Downloads:
         :return: a Deferred that fires with the bytes, or with None if only `open` can tell why they cannot be read;
             None if nothing was begun.
         """
-        size = manifest.size
-        if size > MOST_AT_ONCE or not is_plain(manifest) or not self._take_small(manifest):
+        if manifest.size > MOST_AT_ONCE or not is_plain(manifest):
+            return None
+        # Where a node is away, all the others would be asked in vain here, and once more by `open`.
+        if not all(map(self._sources.registry.is_usable, manifest.nodes)) or not self._take_small(manifest):
             return None
         # Nobody waits for the pin: see `_read_small`.
         self._pins.pin(manifest).addErrback(lambda _: None)
