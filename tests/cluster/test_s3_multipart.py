@@ -89,6 +89,17 @@ async def test_a_long_list_is_read_and_refused_as_a_short_one(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_parts_may_be_named_as_they_are_listed(s3: S3) -> None:
+    """Clients of MinIO say at the end what ListParts has told of them; what nobody knows is refused."""
+    upload = await begin(s3)
+    tag = await put_part(s3, upload, 1, b"abc")
+    assert code_of(await complete(s3, upload, [(1, tag)], more="<Offset>3</Offset>")) == (400, "MalformedXML")
+    listed = "<LastModified>0001-01-01T00:00:00Z</LastModified><Size>3</Size><ChecksumCRC32></ChecksumCRC32>"
+    assert (await complete(s3, upload, [(1, tag)], more=listed)).code == 200
+    assert (await s3.get("/bucket/k")).body == b"abc"
+
+
+@pytest_twisted.ensureDeferred
 async def test_an_object_is_made_of_its_parts(s3: S3) -> None:
     upload = await begin(s3, Content_Type="text/x", x_amz_meta_a="1")
     tags = await gatherResults(

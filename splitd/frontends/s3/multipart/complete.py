@@ -28,7 +28,8 @@ LEAST_PART = 5 * 1024 * 1024
 """The least bytes of each part but the last one."""
 
 _PAGE = 1000
-_OF_PART = frozenset({"ETag", "PartNumber", *(each.element for each in ALGORITHMS.values())})
+_OF_PART = frozenset({"ETag", "PartNumber", *(each.element for each in ALGORITHMS.values()), "LastModified", "Size"})
+"""The last two are those of ListParts, which MinIO's clients for Java and Go may send along.  They change nothing."""
 
 
 @attrs.frozen
