@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 
 from splitd.errors import FileUnavailable, NotFound, SplitdError
 from splitd.frontends.http.answers import Refused
-from splitd.frontends.http.names import read_path, show_name
+from splitd.frontends.http.names import read_path, show_name, show_path
 from splitd.frontends.http.zip_format import (
     Entry,
     Length,
@@ -24,7 +24,7 @@ from splitd.frontends.http.zip_format import (
 )
 from splitd.interfaces.store import IDownload, IObjectStore
 from splitd.model.manifest import Manifest
-from splitd.model.paths import check_shape, folder_of, join
+from splitd.model.paths import check_catalog_path, check_shape, folder_of, join
 from splitd.model.tree import Collection, Member
 from storaged.http import IRequest, send_body
 from storaged.system.budget import Budget
@@ -122,8 +122,9 @@ class Archives:
 
         folders: set[str] = set()
         for shown in sorted(set(names)):  # a folder comes before what is in it
+            inner = _path_of(path, shown)
             if folders.isdisjoint(_above(shown)):
-                file = await _find_one(store, path, shown)
+                file = await _find_one(store, inner, shown)
                 if not file.upload:
                     folders.add(shown)
                 found(file)
@@ -146,18 +147,31 @@ def _above(shown: str) -> Iterator[str]:
         yield shown
 
 
-async def _find_one(store: IObjectStore, path: str, shown: str) -> _File:
-    """Find what lies below a collection, by the path that it has from there.
+def _path_of(path: str, shown: str) -> str:
+    """Return the path of what lies below a collection.
 
-    :raise NotFound: nothing is there.
+    :raise BadName: nothing can have this path; so no more is done about what is too long for one.
+    :raise NotFound: it is the collection itself.
     """
+    if not shown:
+        raise NotFound(f"{join(path, shown)} does not exist")
     check_shape(f"/{shown}")
     inner = path.removesuffix("/") + read_path(f"/{shown}")
-    entry = await store.stat(inner) if shown else None
+    check_catalog_path(inner)
+    return inner
+
+
+async def _find_one(store: IObjectStore, path: str, shown: str) -> _File:
+    """Find a member.
+
+    :param shown: the path that it has in the archive.
+    :raise NotFound: nothing is there.
+    """
+    entry = await store.stat(path)
     if entry is None:
-        raise NotFound(f"{join(path, shown)} does not exist")
-    folder = folder_of(inner)
-    return _look(Member(inner.removeprefix(folder), entry), folder, shown[: shown.rfind("/") + 1])
+        raise NotFound(f"{show_path(path)} does not exist")
+    folder = folder_of(path)
+    return _look(Member(path.removeprefix(folder), entry), folder, shown[: shown.rfind("/") + 1])
 
 
 def _describe(request: IRequest, shown: str, length: int) -> None:
