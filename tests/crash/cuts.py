@@ -162,7 +162,8 @@ class Cuts:
     def _image(self, kept: set[int], pieces: list[Wrote | Truncated], open_folders: list[str]) -> Image:
         """Return what a cut leaves that keeps these changes.  Folders that it cannot touch are shared by all images."""
         content: dict[Inode, bytes] = {}
-        image = dict(self._settled_folders())
+        settled = self._settled_folders()
+        image = {folder: settled[folder] for folder in self._names}  # always in one order, so that equal ones are found
         for folder in open_folders:
             files = dict(self._names[folder])
             for change in self._pending_names[folder]:
