@@ -18,7 +18,10 @@ _TEXTS = {
     "password-title": ("This link has a password", "Эта ссылка с паролем"),
     "password-wrong": ("The password is wrong.", "Пароль неверен."),
     "refused": ("This did not work", "Не получилось"),
-    "refused-400": ("No file can have this name.", "У файла не может быть такого имени."),
+    "refused-400": (
+        "No file can have this name, or what was sent cannot be read.",
+        "У файла не может быть такого имени, или присланное не удаётся прочитать.",
+    ),
     "refused-404": (
         "There is no such link, or nothing of this name in it. It may have ended, or been taken back.",
         "Такой ссылки нет, или в ней нет ничего с таким именем. Возможно, срок истёк или её отозвали.",
