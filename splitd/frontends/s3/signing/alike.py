@@ -11,8 +11,8 @@ from splitd.frontends.s3.signing.canonical import is_same, sign
 from storaged.http import IRequest
 
 _MOST = 1024
-_LONGEST = 1024
-"""The most bytes of the headers of a request that is remembered."""
+_LONGEST = 2048
+"""The most bytes that are kept of a request: the names of all its headers, and the values of those that are signed."""
 _DIGITS = 64
 
 
@@ -72,7 +72,7 @@ class AlikeRequests:
         # names that may have been signed.
         if b"x-amz-date" not in names or None in values or request.has_header(b"x-forwarded-host"):
             return
-        if sum(len(value) for value in values if value) > _LONGEST:
+        if sum(len(value) for value in values if value) + sum(map(len, request.header_names())) > _LONGEST:
             return
         if len(self._known) >= _MOST:
             self._known.clear()
