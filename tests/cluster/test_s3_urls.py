@@ -94,6 +94,13 @@ async def test_headers_in_a_url_are_refused_as_those_of_a_request(s3: S3, sign: 
         assert code_of(await s3.cluster.ask(method, unsigned, b"abc")) == (403, "SignatureDoesNotMatch")
     older = version2(s3, "PUT", "/bucket/x", {}) + "&x-amz-acl=public-read"
     assert code_of(await s3.cluster.ask("PUT", older, b"abc")) == (403, "SignatureDoesNotMatch")
+    private = version2(s3, "PUT", "/bucket/x", {"x-amz-acl": "private"})
+    for url, headers, expected in (  # a header that has the signed value must not let the URL have another one
+        (private.replace("=private", "=public-read"), {"x-amz-acl": "private"}, (400, "InvalidArgument")),
+        (private.replace("x-amz-acl", "x-amz-acl=public-read&x-amz-acl"), {}, (403, "SignatureDoesNotMatch")),
+        (private + "&X-Amz-Acl=public-read", {}, (403, "SignatureDoesNotMatch")),
+    ):
+        assert code_of(await s3.cluster.ask("PUT", url, b"abc", **headers)) == expected, url
     assert (await s3.get("/bucket/x")).code == 404
 
 
