@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from splitd.catalog.sql.kept import KeptLooks
 from splitd.catalog.sql.stamps import News
@@ -18,7 +18,10 @@ class Database:
     """Answers when a test says so.
 
     :ivar checks: the questions that have no answer yet.
+    :ivar is_away: whether each further question fails at once.
     """
+
+    is_away = False
 
     def __init__(self) -> None:
         self.checks: list[Deferred[News]] = []
@@ -26,6 +29,8 @@ class Database:
         self.looks = KeptLooks(self._check, self._soon.append)
 
     def _check(self) -> Deferred[News]:
+        if self.is_away:
+            return fail(CatalogAway("it does not answer"))
         self.checks.append(Deferred())
         return self.checks[-1]
 
@@ -108,8 +113,26 @@ def test_a_database_that_does_not_answer_proves_nothing_and_is_asked_again() -> 
     later = database.ask("/a")
     database.checks.pop(0).errback(CatalogAway("it does not answer"))
     assert (proven, later) == ([False], [None])
+    database.turn()
     database.answer()
     assert later == [True]
+
+
+def test_however_many_wait_for_proofs_all_are_told_that_the_database_is_away() -> None:
+    database = Database()
+    database.keep("/a")
+    proven = database.ask(*["/a"] * 30_000)
+    database.turn()
+    database.is_away = True
+    database.checks.pop(0).errback(CatalogAway("it does not answer"))
+    for _ in proven:
+        database.turn()
+    assert set(proven) == {False}
+    database.is_away = False
+    proven = database.ask("/a")
+    database.turn()
+    database.answer()
+    assert proven == [True]
 
 
 def test_a_proof_that_nobody_waits_for_any_more_harms_nobody() -> None:

@@ -108,12 +108,13 @@ class KeptLooks:
         self._check().addBoth(self._end, asking)
 
     def _end(self, news: News | Failure, asking: list[tuple[_Stamp, Deferred[bool]]]) -> None:
-        # The database answers the next ones while these go on.
-        if self._waiting:
-            self._begin()
-        else:
-            self._is_checking = False
         is_told = not isinstance(news, Failure)
+        if not self._waiting:
+            self._is_checking = False
+        elif is_told:
+            self._begin()  # the database answers the next ones while these go on
+        else:
+            self._soon(self._begin)  # it may fail at once, and so would all the next ones, each within the one before
         for stamp, proof in asking:
             holds = is_told and self._holds(stamp)
             self.answered += holds
