@@ -49,10 +49,14 @@ class Doubtful(Generic[_Key]):
     def failed(self, failure: Failure, keys: Iterable[_Key]) -> Failure:
         """Take note that a beginning failed."""
         if not failure.check(*self._refusals):
-            self._keys.update(dict.fromkeys(keys))
-            while len(self._keys) > _MOST_DOUBTFUL:
-                self.ended(next(iter(self._keys)))
+            self.note(keys)
         return failure
+
+    def note(self, keys: Iterable[_Key]) -> None:
+        """Take note of what may be under way."""
+        self._keys.update(dict.fromkeys(keys))
+        while len(self._keys) > _MOST_DOUBTFUL:
+            self.ended(next(iter(self._keys)))
 
     def ended(self, key: _Key) -> None:
         """Take note that one is not under way any more, or begins again."""
@@ -71,8 +75,16 @@ class StoredPartMoves(JournalledPartMoves):
 
     def begin_move(self, copy: PartCopy) -> Deferred[None]:
         """Record that a copy of a part may lie on another node; see `IPartMoves.begin_move`."""
-        self.doubtful.ended(copy)
-        return super().begin_move(copy).addErrback(self.doubtful.failed, [copy])
+        doubtful = self.doubtful
+        was_doubtful = copy in doubtful
+        doubtful.ended(copy)
+
+        def failed(failure: Failure) -> Failure:
+            if was_doubtful and failure.check(MoveRefused):  # perhaps because of what the database has recorded late
+                doubtful.note([copy])
+            return doubtful.failed(failure, [copy])
+
+        return super().begin_move(copy).addErrback(failed)
 
 
 class StoredUploads(JournalledUploads):
@@ -130,7 +142,8 @@ class StoredUploads(JournalledUploads):
             begun = execute("SELECT upload FROM upload WHERE upload = ANY(%s)", (keys,)).fetchall()
         if copies:
             keys = [bytes.fromhex(copy.upload) for copy in copies]
-            moving = execute("SELECT upload, part, node FROM move WHERE upload = ANY(%s)", (keys,)).fetchall()
+            query = "SELECT upload, part, node FROM move WHERE upload = ANY(%s) AND front = %s"
+            moving = execute(query, (keys, self._front)).fetchall()
         doubtful = set(copies)
         in_doubt = [copy for copy in self._copies(moving) if copy in doubtful]
         return _hexed(begun), in_doubt, _hexed(left), self._copies(moves)

@@ -6,11 +6,11 @@ from contextlib import closing
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from splitd import __version__
-from splitd.errors import CatalogAway, SplitdError
+from splitd.errors import CatalogAway, MoveRefused, SplitdError
 from splitd.interfaces.uploads import Start
 from splitd.model.holdings import PartCopy
 from tests.catalogs import NODES, A, B, manifest
@@ -73,11 +73,29 @@ async def test_a_move_that_the_database_records_after_its_abort_is_aborted_and_n
             await beginning
         await becomes(lambda: is_made(one.part_moves.abort_move(late, "the database does not answer")))
         server.commit()
+    with pytest.raises(MoveRefused):  # it is tried again, and is in doubt all the same
+        await one.part_moves.begin_move(late)
     assert await two.ledger.abort_abandoned() == 0
     assert await one.ledger.abort_abandoned() == 1
     assert await one.ledger.abort_abandoned() == 0
     await one.part_moves.commit_move(goes_on)
     await one.part_moves.begin_move(PartCopy(A, 2, "i"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_move_whose_beginning_failed_is_not_aborted_when_another_front_makes_it(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    copy = PartCopy(A, 2, "g")
+    beginning = one.part_moves.begin_move(copy)
+    beginning.cancel()
+    with pytest.raises(CancelledError):
+        await beginning
+    await one.part_moves.abort_move(copy, "it was cancelled")
+    both.rows("DELETE FROM doomed")
+    await two.part_moves.begin_move(copy)
+    assert await one.ledger.abort_abandoned() == 0
+    await two.part_moves.commit_move(copy)
 
 
 async def is_made(change: Deferred[None]) -> bool:
