@@ -204,12 +204,15 @@ def _gate_of(changes: Sequence[Change]) -> str:
     return ""
 
 
-def _refusal() -> Failure:
-    """Return the failure that is being handled, of one change; what the database has refused may be tried again."""
+def _refusal(what: str) -> Failure:
+    """Return the failure that is being handled; what the database has refused may be tried again.
+
+    :param what: what the database could not do, as "make this change".
+    """
     failure = Failure()
     if failure.check(psycopg.OperationalError, *_CONFLICTS):
-        _log.failure("catalog: a change that the database has refused", failure)
-        return Failure(CatalogAway("the database of the catalog could not make this change now"))
+        _log.failure("catalog: the database could not {what}", failure, what=what)
+        return Failure(CatalogAway(f"the database of the catalog could not {what} now"))
     return failure
 
 
@@ -267,7 +270,7 @@ class Writer(Connected):
                 raise
             self._connection.rollback()
             if len(batch) == 1:
-                return [_refusal()]
+                return [_refusal("make this change")]
             # One of them is at fault; the others must not suffer from it.
             return [outcome for each in batch for outcome in self.work([each])]
 
@@ -349,11 +352,18 @@ class Reader(Connected):
         except Exception as problem:
             self.close()
             if is_away(problem):  # perhaps long ago: looks can be repeated
-                self.open()
-                return self._look(looks)
+                return self._again(looks)
             if len(batch) == 1:
-                return [Failure()]
+                return [_refusal("look this up")]
             return [outcome for each in batch for outcome in self.work([each])]
+
+    def _again(self, looks: Sequence[Look]) -> list[Any]:
+        try:
+            self.open()
+            return self._look(looks)
+        except BaseException:
+            self.close()  # its transaction may be open, and news may be lost
+            raise
 
     def _look(self, looks: Sequence[Look]) -> list[Any]:
         try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 
 import psycopg
 import pytest
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from splitd.catalog.sql.connecting import Connection, Statements, connector
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.workers import Connect, Current, Look, Reader, Writer
+from splitd.errors import CatalogAway
 from tests.postgres import postgres
 
 
@@ -85,8 +87,30 @@ def test_a_connection_that_is_lost_at_a_look_is_closed_and_replaced() -> None:
         kind.syncs = False
         with pytest.raises(psycopg.OperationalError):
             reader.work([Look(lambda: None, [], lambda _: None, plain=True)])
-        assert [each.closed for each in opened] == [True, False]
+        assert [each.closed for each in opened] == [True, True]
         kind.syncs = True
+        reader.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("53200", errors.OutOfMemory), ("57014", None)], ids=["room", "canceled"]
+)
+def test_a_look_that_the_database_refuses_leaves_nothing_to_the_next_one(
+    code: str, expected: type[Exception] | None
+) -> None:
+    refuse = f"DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END $$"
+    with counted() as (connect, _, opened):
+        current = Current()
+        reader = Reader(connect, current, Common(), lambda: 0)
+        refused = Look(lambda: current._cursor.execute(refuse).fetchall(), [], lambda _: None)
+        with nullcontext() if expected is None else pytest.raises(expected):
+            [outcome] = reader.work([refused])
+            assert outcome.check(CatalogAway)
+        assert all(each.closed for each in opened)
+        assert reader.work([Look(lambda: current._cursor.execute("SELECT 1").fetchall(), [], lambda _: None)]) == [
+            [(1,)]
+        ]
+        reader.settle()
         reader.close()
 
 
