@@ -5,7 +5,7 @@ wait for ever.  How long an answer may take cannot be said: a copy of a tree, an
 So if an answer takes long, a new connection to the same server is tried, which any server that works answers at once.
 By this it is asked which of its processes have not even begun with what they were sent: these stand still.  And it is
 asked which ones wait for a replica that must confirm a commit.  These are not broken off, because the commit is made
-already; but nothing else can be changed meanwhile.
+already, unless the front stops; but nothing else can be changed meanwhile.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Watch:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
-        self._stopped = False
+        self._stopped = self._is_hastened = False
         self.stalled = ""
 
     def connect(self) -> Any:
@@ -64,8 +64,9 @@ class Watch:
             self._thread.start()
 
     def hasten(self) -> None:
-        """Wait less long for answers from now on, because the front stops."""
+        """Wait less long for answers from now on, because the front stops, and for no replica."""
         with self._lock:
+            self._is_hastened = True
             self._patience_s = min(self._patience_s, SHORT_S)
             self._changed.notify_all()
 
@@ -123,6 +124,8 @@ class Watch:
         hung = [each for each in late if each[0].pgconn.backend_pid in idle]
         if hung:
             self._log.error("catalog: processes of the database stand still: {pids}", pids=sorted(idle))
+        if self._is_hastened:
+            hung += [each for each in late if each[0].pgconn.backend_pid in syncing]
         return hung
 
 

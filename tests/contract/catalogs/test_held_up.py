@@ -186,26 +186,47 @@ async def test_a_change_that_waits_for_long_is_not_broken_off_while_the_server_a
         await front.close()
 
 
+class Changing:
+    """Makes one change after the other on a front."""
+
+    def __init__(self, front: StoredCatalog) -> None:
+        self._front = front
+        self.made: list[Deferred[Any]] = []
+
+    def is_stalled(self) -> bool:
+        """Make a change if none waits; return whether nothing can be changed."""
+        if all(each.called for each in self.made):
+            self.made.append(self._front.make_collection(f"/{len(self.made)}"))
+        return bool(self._front.problem)
+
+
 @pytest_twisted.ensureDeferred
 async def test_while_commits_wait_for_a_replica_changes_are_refused_and_names_are_found(alone: Alone) -> None:
-    front, made = alone.new_front(patience_s=0.1), list[Deferred[Any]]()
-
-    def is_stalled() -> str:
-        if all(each.called for each in made):
-            made.append(front.make_collection(f"/{len(made)}"))
-        return front.problem
-
+    front = alone.new_front(patience_s=0.1)
+    changing = Changing(front)
     await front.start()
     try:
         with postgres().lacking_a_replica():
-            await eventually(is_stalled)
+            await eventually(changing.is_stalled)
             with pytest.raises(CatalogAway, match="waits for a replica"):
                 await in_time(front.make_collection("/refused"))
             with pytest.raises(CatalogAway, match="waits for a replica"):
                 await in_time(front.admit("/f", ALWAYS))
             assert await in_time(front.lookup("/refused")) is None
-        await in_time(made[-1])
+        await in_time(changing.made[-1])
         await eventually(lambda: not front.problem)
         await in_time(front.make_collection("/refused"))
     finally:
         await front.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_that_stops_does_not_wait_for_a_replica(alone: Alone) -> None:
+    front = alone.new_front(patience_s=0.1)
+    changing = Changing(front)
+    await front.start()
+    with postgres().lacking_a_replica():
+        await eventually(changing.is_stalled)
+        await in_time(front.close())
+    with pytest.raises(CatalogAway, match="does not answer"):  # it was made, but nobody could say so
+        await changing.made[-1]
