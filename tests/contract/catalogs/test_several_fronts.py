@@ -192,3 +192,14 @@ async def test_what_has_expired_leaves_no_rows(both: Both) -> None:
     for number in range(2):
         await one.documents.put(Document("login", f"new {number}", "", ""))
     assert both.rows("SELECT count(*) FROM document") == [(2,)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_whose_clock_is_ahead_drops_no_lock_of_others(both: Both) -> None:
+    one, two = both.fronts
+    for path in ("/a", "/b"):
+        await one.make_collection(path)
+    empty = manifest(A, size=0, nodes=())
+    await one.locks.lock(Lock("/a", "urn:1", EXCLUSIVE, False, "", 0, 2**42), ALWAYS, empty)
+    await two.locks.lock(Lock("/b", "urn:2", EXCLUSIVE, False, "", 2**43, 2**44), ALWAYS, empty)
+    assert both.rows("SELECT token FROM lock ORDER BY token") == [("urn:1",), ("urn:2",)]
