@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.catalog.changes import Claim, Prepare
@@ -24,14 +23,12 @@ from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
 from splitd.catalog.sql.lanes import Job
 from splitd.catalog.sql.lockrows import LocksTaken
+from splitd.catalog.sql.refusals import refusal
 from splitd.catalog.sql.stamps import News, Stamps
 from splitd.catalog.sql.state import DOCUMENTS_GATE, NAMES_GATE, Common, StoredState
-from splitd.errors import CatalogAway
 from splitd.model.packing import Packing
 from splitd.model.records import Record
 from storaged.system.clocks import elapsed_s
-
-_log = Logger()
 
 TRIES = 50
 """How often a transaction is tried that conflicts with others."""
@@ -204,18 +201,6 @@ def _gate_of(changes: Sequence[Change]) -> str:
     return ""
 
 
-def _refusal(what: str) -> Failure:
-    """Return the failure that is being handled; what the database has refused may be tried again.
-
-    :param what: what the database could not do, as "make this change".
-    """
-    failure = Failure()
-    if failure.check(psycopg.OperationalError, *_CONFLICTS):
-        _log.failure("catalog: the database could not {what}", failure, what=what)
-        return Failure(CatalogAway(f"the database of the catalog could not {what} now"))
-    return failure
-
-
 class Writer(Connected):
     """Makes changes: each batch is one transaction.
 
@@ -270,7 +255,7 @@ class Writer(Connected):
                 raise
             self._connection.rollback()
             if len(batch) == 1:
-                return [_refusal("make this change")]
+                return [refusal("make this change", *_CONFLICTS)]
             # One of them is at fault; the others must not suffer from it.
             return [outcome for each in batch for outcome in self.work([each])]
 
@@ -354,7 +339,7 @@ class Reader(Connected):
             if is_away(problem):  # perhaps long ago: looks can be repeated
                 return self._again(looks)
             if len(batch) == 1:
-                return [_refusal("look this up")]
+                return [refusal("look this up")]
             return [outcome for each in batch for outcome in self.work([each])]
 
     def _again(self, looks: Sequence[Look]) -> list[Any]:
