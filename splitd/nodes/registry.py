@@ -154,8 +154,7 @@ class NodeRegistry:
         node.remote, node.store = self._connected(entry)
         node.asking = None
         node.capacity = node.free = node.reserve = node.reserved = 0
-        node.volume = node.disk = ""
-        node.latency_s = None
+        node.volume, node.disk, node.latency_s = "", "", None
         node.health.lose()
         remote.end_waits(self._clock.seconds(), NodeUnavailable(node.health.problem))
         remote.retire()
@@ -191,8 +190,8 @@ class NodeRegistry:
 
     def rotten(self) -> dict[str, int]:
         """Return how many rotten parts each usable node has reported, without the nodes that have none."""
-        usable = [node for node in self._nodes.values() if node.health.usable]
-        return {node.entry.id: node.scrub.rotten for node in usable if node.scrub.rotten}
+        found = ((node.entry.id, node.scrub.rotten) for node in self._nodes.values() if node.health.usable)
+        return {node_id: rotten for node_id, rotten in found if rotten}
 
     def poll(self) -> Deferred[None]:
         """Ask every node for its identity and its room, and forget its failures.
