@@ -252,7 +252,7 @@ def append(
 ) -> Current | Exception:
     """Send a request to its end; return what comes of it."""
     request: Any = Request(None if step.chunked else step.size)
-    holder = run(uploads.enter(UPLOAD))
+    holder = run(uploads.enter("/f", UPLOAD))
     results: list[Any] = []
     Deferred.fromCoroutine(uploads.append(request, found, holder, None, told.append)).addBoth(results.append)
     body = request.body
@@ -302,8 +302,8 @@ def test_a_request_that_was_ended_before_it_received_does_not_begin_to() -> None
     uploads = ResumableUploads(memory, memory, "", Shared(SIZES, Exclusive()))  # type: ignore[arg-type]
     run(uploads.begin("/f", NO_MEDIA, Note(500), ALWAYS))
     for size in (10, 300):
-        holder = run(uploads.enter(UPLOAD))
-        coming = Deferred.fromCoroutine(uploads.enter(UPLOAD))
+        holder = run(uploads.enter("/f", UPLOAD))
+        coming = Deferred.fromCoroutine(uploads.enter("/f", UPLOAD))
         assert not coming.called
         request: Any = Request(size)
         results: list[Any] = []
