@@ -45,7 +45,10 @@ async def test_a_node_that_is_added_takes_parts_and_nobody_notices(cluster: Clus
     reader, writer = await read_slowly(cluster, "/old"), await begin_upload(cluster, "/new", LARGE)
     node = await cluster.new_node()
     cluster.write_registry()
-    assert told(await cluster.reload()) == {"nodes": 7, "added": ["n7"], "moved": [], "changed": []}
+    reloaded = told(await cluster.reload())
+    added = reloaded.pop("added")
+    assert reloaded == {"nodes": 7, "moved": [], "changed": []}
+    assert added in (["n7"], [])  # the front may have seen by itself just before that the file has changed
     await cluster.status_becomes(lambda status: status["nodes"][6]["state"] == "up")
     for number in range(12):
         assert (await cluster.put(f"/file-{number}", b"x" * 10_000)).code == 201
