@@ -127,7 +127,7 @@ function Node({ node }) {
   const fill = node.fill ?? 0;
   return html`<li class=${`node ${tone(node)}`}>
     <div class="node-head"><i class="dot"></i><strong>${node.id}</strong><span class="state">${t(`state-${node.state}`)}</span>
-      ${Number.isFinite(node.latency_ms) && html`<span class="state" title=${t("latencyTitle")}>${t("latency", latencyOf(node))}</span>`}
+      ${Number.isFinite(node.latency_ms) && html`<span class="latency" title=${t("latencyTitle")}>${t("latency", latencyOf(node))}</span>`}
       <span class="percent">${node.fill === null ? "–" : share(fill)}</span></div>
     <div class=${fill > 0.9 ? "track full" : "track"} role="meter" aria-label=${`${node.id}: ${share(fill)}`} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(fill * 100)}>
       <div style=${{ width: `${fill * 100}%` }}></div></div>
