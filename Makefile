@@ -11,7 +11,7 @@ URL =
 export SPLITD_CLIENTS_URL
 
 # In how many processes the tests run: they wait as long as they work.
-JOBS = $(shell echo $$(($$(nproc) > 8 ? 8 : $$(nproc) + 1)))
+JOBS = $(shell echo $$(($$(nproc) > 4 ? 8 : 2 * $$(nproc))))
 TOGETHER = --numprocesses $(JOBS) --dist worksteal
 
 # How much `make crash` tries; the tests of `make test` are those with 1.
