@@ -145,30 +145,36 @@ class ObjectStore:
 
     def read_kept(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
+        return self._read_known(path, self._read_kept, self._downloads.has_kept)
+
+    def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
+        """Read a small file from memory or from its nodes, if its name is in memory; see `IObjectStore.read_soon`."""
+        return self._read_known(path, self._read_soon, lambda _: True)
+
+    def _read_known(
+        self,
+        path: str,
+        read: Callable[[Manifest], Kept | Deferred[Kept | None] | None],
+        is_worth: Callable[[Manifest], bool],
+    ) -> Kept | Deferred[Kept | None] | None:
+        """Read a file whose name is in memory, once it is proven to be there.
+
+        :param is_worth: whether a proof is worth asking for.
+        """
         known = None if is_own(path) else self._catalog.known_file(path)
         if known is None:
             return None
         manifest, prove = known
         if prove is None:
-            return self._read_kept(manifest)
-        if not self._downloads.has_kept(manifest):
+            return read(manifest)
+        if not is_worth(manifest):
             return None
         # The bytes are taken after the proof: until then, they would be in memory without being counted.
-        return prove().addCallback(lambda is_there: self._read_kept(manifest) if is_there else None)
+        return prove().addCallback(lambda is_there: read(manifest) if is_there else None)
 
     def _read_kept(self, manifest: Manifest) -> Kept | None:
         data = self._downloads.read_kept(manifest)
         return None if data is None else (manifest, data)
-
-    def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
-        """Read a small file from memory or from its nodes, if its name is in memory; see `IObjectStore.read_soon`."""
-        known = None if is_own(path) else self._catalog.known_file(path)
-        if known is None:
-            return None
-        manifest, prove = known
-        if prove is None:
-            return self._read_soon(manifest)
-        return prove().addCallback(lambda is_there: self._read_soon(manifest) if is_there else None)
 
     def _read_soon(self, manifest: Manifest) -> Kept | Deferred[Kept | None] | None:
         kept = self._read_kept(manifest)
