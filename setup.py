@@ -38,6 +38,7 @@ RUNTIME = [
 TEST = [
     "pytest>=9.2",
     "pytest-twisted>=1.14.3",
+    "pytest-timeout>=2.4",
     "pytest-xdist>=3.8",
     "hypothesis>=6.170",
     "oidc-provider-mock>=0.3.4",

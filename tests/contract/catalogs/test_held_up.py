@@ -19,7 +19,7 @@ from splitd.errors import CatalogAway, ParentMissing
 from splitd.model.conditions import ALWAYS
 from splitd.model.documents import Document
 from storaged.system.clocks import WallClock, elapsed_s
-from tests.cluster.waiting import eventually
+from tests.cluster.waiting import becomes, eventually
 from tests.postgres import postgres
 
 ENOUGH_S = 30
@@ -159,12 +159,15 @@ async def test_a_process_of_the_server_that_stands_still_is_left_for_another_one
     try:
         await front.make_collection("/a")
         with closing(alone.beside()) as looking:
+            looking.autocommit = True  # a transaction goes on seeing what it saw first
             query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'splitd' AND query LIKE '%chain e LEFT%'"
-            pids: list[int] = []
-            while not pids:  # what the change has left to do is looked for by the same process
+
+            async def look() -> list[int]:  # what the change has left to do is looked for by the same process
                 assert await front.lookup("/a") is not None
                 front.kept.tell(News(None))  # so that the next look-up looks again
-                pids = [pid for (pid,) in looking.execute(query) if pid in alone.pids]
+                return [pid for (pid,) in looking.execute(query) if pid in alone.pids]
+
+            pids = await becomes(look, "the process that looks")
         assert len(pids) == 1
         with postgres().paused(*pids):
             assert await in_time(front.lookup("/b")) is None
