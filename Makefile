@@ -7,6 +7,9 @@ ARGS =
 # The running service that `make demo` is to use: make demo URL=http://127.0.0.1:8080
 URL =
 
+# Each test starts processes, and each process would compile the modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The WebDAV server that `make test-clients` is to use instead of a cluster of ours.
 export SPLITD_CLIENTS_URL
 
@@ -38,7 +41,7 @@ test: $(VENV)/.installed-test  ## Run all tests.
 	$(BIN)/pytest $(TOGETHER) $(ARGS)
 
 test-clients: $(VENV)/.installed-test $(VENV)/clients/.installed  ## Run clients of WebDAV, S3 and tus, Chromium, proxies and Prometheus with a cluster; .ci/run lists their packages.
-	$(BIN)/pytest tests/clients $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/clients $(ARGS)
 
 test-disks: $(VENV)/.installed-test  ## Run clusters on small disks of their own, under load and to the brim; as root, who may mount them.
 	$(BIN)/pytest tests/disks $(ARGS)
@@ -53,7 +56,7 @@ check: lint  ## What a change must pass: lint, and the fast tests.
 	$(BIN)/pytest -q $(TOGETHER) tests/unit tests/contract
 
 crash: $(VENV)/.installed-test  ## Power cuts, kill -9, failing disks and networks: longer, and with the figures at the end.
-	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) SPLITD_TAKEOVERS=$$((5 * $(EFFORT))) $(BIN)/pytest -q \
+	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) SPLITD_TAKEOVERS=$$((5 * $(EFFORT))) $(BIN)/pytest -q --timeout 0 \
 	    tests/crash tests/live/test_kills.py tests/live/test_kill_fronts.py tests/live/test_takeover.py tests/unit/test_two_fronts.py \
 	    tests/live/test_pairs.py tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
 
