@@ -153,8 +153,7 @@ class NodeRegistry:
         remote, before = node.remote, (node.health.state, node.health.problem)
         node.remote, node.store = self._connected(entry)
         node.asking = None
-        node.capacity = node.free = node.reserve = node.reserved = 0
-        node.volume, node.disk, node.latency_s = "", "", None
+        node.forget()
         node.health.lose()
         remote.end_waits(self._clock.seconds(), NodeUnavailable(node.health.problem))
         remote.retire()
@@ -279,8 +278,7 @@ class NodeRegistry:
         now, before = self._clock.seconds(), (node.health.state, node.health.problem)
         node.latency_s = None if info is None else now - asked_at
         if info is not None:
-            node.capacity, node.free, node.reserve, node.volume = info.capacity, info.free, info.reserve, info.volume
-            node.scrub, node.disk = info.scrub, info.disk
+            node.learn(info)
             # The answer counts the bytes that were placed before the request: the node has reserved them.
             node.reserved -= reserved_before
             node.health.answered(now, why_full(info.capacity, info.free, info.reserve))

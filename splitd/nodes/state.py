@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from splitd.model.health import Health
 from splitd.model.nodes import NodeEntry
 from storaged.parts.interfaces import INodeStore, IRemoteStore
-from storaged.parts.values import Scrub
+from storaged.parts.values import NodeInfo, Scrub
 
 
 @attrs.define(eq=False)
@@ -66,6 +66,16 @@ class NodeStatus:
         """Its size and its used bytes as placement counts them: its room is multiplied by its weight."""
         used = self.capacity - self.room
         return used + self.room * self.entry.weight, used
+
+    def learn(self, info: NodeInfo) -> None:
+        """Take over what it has said of itself."""
+        self.capacity, self.free, self.reserve, self.volume = info.capacity, info.free, info.reserve, info.volume
+        self.scrub, self.disk = info.scrub, info.disk
+
+    def forget(self) -> None:
+        """Drop what it has said of its disk, for one that is lost."""
+        self.capacity = self.free = self.reserve = self.reserved = 0
+        self.volume, self.disk, self.latency_s = "", "", None
 
 
 @attrs.frozen
