@@ -12,3 +12,8 @@ MEASURED: list[str] = []
 
 EFFORT = int(os.environ.get("SPLITD_EFFORT", "1"))
 """The factor by which these tests try more cases than usual."""
+
+
+def shared(count: int, *, odd: bool) -> range:
+    """Return the numbers of the cases that one of two tests tries: the odd or even ones, or all with more effort."""
+    return range(odd, count, 2 if EFFORT == 1 else 1)

@@ -6,6 +6,7 @@ import errno
 from itertools import count
 from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.python.threadpool import ThreadPool
 
@@ -75,5 +76,6 @@ class ShortLife(BinLife):
 
 
 @pytest_twisted.ensureDeferred
-async def test_every_call_fails_once(pool: ThreadPool) -> None:
-    await fail_every_call(lambda disk: ShortLife(disk, pool), judge, errno.ENOSPC, "deletions and restorations")
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
+    await fail_every_call(lambda disk: ShortLife(disk, pool), judge, error, "deletions and restorations")

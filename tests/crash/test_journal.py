@@ -29,7 +29,7 @@ from tests.crash.power import PowerDisk, visible
 from tests.crash.recovery import FROM_IMAGES, WRITTEN_ON, Starts, journal_on, recover_journal
 from tests.doomed import confirm_all
 from tests.ledger import begin, commit
-from tests.tally import TALLY
+from tests.tally import TALLY, shared
 
 NODES = tuple("abcdef")
 SEGMENT = 1500
@@ -171,7 +171,7 @@ async def test_power_cuts_while_it_starts_after_a_power_cut(pool: ThreadPool) ->
 async def test_every_call_fails_once(pool: ThreadPool, error: int) -> None:
     whole = await lived(EMPTY, pool)
     random, starts = Random(3), Starts()
-    for number in range(whole.calls):
+    for number in shared(whole.calls, odd=error == errno.ENOSPC):
         disk = await lived(EMPTY, pool, lambda at, _, number=number: error if at == number else None)
         TALLY["calls of a journal's life that failed"] += 1
         cuts = Cuts(EMPTY, disk.log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from tests.crash.cuts import Cuts
 from tests.crash.operations import Image
 from tests.crash.power import PowerDisk, visible
 from tests.crash.recovery import Starts
-from tests.tally import TALLY
+from tests.tally import TALLY, shared
 
 EMPTY: Image = {"/": {}, "/journal": {}}
 
@@ -58,7 +59,7 @@ async def fail_every_call(make: Callable[[PowerDisk], ALife], judge: Judge, erro
     """Judge what is left after each call of the disk has failed, in a life for each."""
     whole = await lived(make)
     random, starts = Random(2), Starts()
-    for number in range(whole.disk.calls):
+    for number in shared(whole.disk.calls, odd=error == errno.ENOSPC):
         life = await lived(make, lambda at, _, number=number: error if at == number else None)
         TALLY[f"calls of {what} that failed"] += 1
         cuts = Cuts(EMPTY, life.disk.log)
