@@ -113,18 +113,18 @@ class ObjectStore:
         limits = (largest, FileTooLarge, TOO_LARGE), (room, QuotaExceeded, NO_ROOM)
         return limit_size(upload, [(most, kind(text.format(most))) for most, kind, text in limits if most is not None])
 
-    def put_soon(self, path: str, data: bytes, media: Media) -> Deferred[tuple[Manifest, bool]] | None:
-        """Store a small file whose bytes are there; see `IObjectStore.put_soon`."""
+    def create_soon(self, path: str, size: int, media: Media, condition: Condition) -> IUpload | None:
+        """Begin to store a small file whose bytes are there; see `IObjectStore.create_soon`."""
         largest = self._largest()
-        if largest is not None and len(data) > largest:
+        if largest is not None and size > largest:
             return None
         try:
-            admitted = self._catalog.admit_at_once(path)
+            admitted = self._catalog.admit_at_once(path, condition)
         except SplitdError:
             return None
-        if admitted is None or (self._quotas is not None and not is_done(self._quotas.refuse(path, len(data)))):
+        if admitted is None or (self._quotas is not None and not is_done(self._quotas.refuse(path, size))):
             return None
-        return self._uploads.put_soon(path, data, media.compact(), admitted.condition, admitted.layout)
+        return self._uploads.begin_soon(path, size, media.compact(), admitted.condition, admitted.layout)
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""

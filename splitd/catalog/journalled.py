@@ -223,9 +223,9 @@ class JournalledCatalog:
         """Ask whether a file may be put at a path now; see `ICatalog`."""
         return execute(self._admit, path, condition)
 
-    def admit_at_once(self, path: str) -> Admitted | None:
+    def admit_at_once(self, path: str, condition: Condition) -> Admitted | None:
         """Ask whether a file may be put at a path, if that needs no waiting; see `ICatalog`."""
-        return self._admit(path, ALWAYS)
+        return self._admit(path, condition)
 
     def _admit(self, path: str, condition: Condition) -> Admitted:
         check_key_path(path) if condition.is_key else check_path(path)

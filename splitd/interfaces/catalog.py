@@ -60,8 +60,8 @@ class ICatalog(Interface):
         :return: a Deferred that fires with the file or collection, or with None if nothing has this path.
         """
 
-    def admit_at_once(path: str) -> Admitted | None:
-        """Ask whether a file may be put at a path now, without a condition, if that needs no waiting.
+    def admit_at_once(path: str, condition: Condition) -> Admitted | None:
+        """Ask whether a file may be put at a path now, if that needs no waiting.
 
         :return: as the Deferred of `admit` fires with; None if only `admit` can tell.
         :raise SplitdError: as `admit` raises.

@@ -104,12 +104,12 @@ class IObjectStore(Interface):
         After each of these errors, nothing was begun.
         """
 
-    def put_soon(path: str, data: bytes, media: Media) -> Deferred[tuple[Manifest, bool]] | None:
-        """Store a small file whose bytes are there, without a condition, if nothing has to be asked for that.
+    def create_soon(path: str, size: int, media: Media, condition: Condition) -> IUpload | None:
+        """Begin to store a small file whose bytes are there, if nothing has to be waited for; see `create` for the
+        parameters.
 
-        :param media: the headers that the client sent with the file.
-        :return: a Deferred as that of `IUpload.finish`; None if nothing was begun, because only `create` can store the
-            file, or tell why it cannot be stored.
+        :return: the upload, which never pauses who writes to it; None if nothing was begun, because only `create` can
+            store the file, or tell why it cannot be stored.
         """
 
     def open(path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from splitd.errors import NotEnoughNodes
@@ -138,14 +138,14 @@ class Uploads:
                     return self._begin_small(intent)
         return await self._begin_streamed(intent)
 
-    def put_soon(
-        self, path: str, data: bytes, said: str | Media, condition: Condition, layout: str = ""
-    ) -> Deferred[tuple[Manifest, bool]] | None:
-        """Store a small file whose bytes are there, if its upload can begin at once; see `begin` for the parameters.
+    def begin_soon(
+        self, path: str, size: int, said: str | Media, condition: Condition, layout: str = ""
+    ) -> IUpload | None:
+        """Begin the upload of a small file whose bytes are there, if nothing has to be waited for; see `begin` for the
+        parameters.
 
-        :return: a Deferred as that of `IUpload.finish`; None if nothing was begun.
+        :return: the upload; None if nothing was begun.
         """
-        size = len(data)
         intent = self._intend(path, size, said, condition, layout)
         largest = largest_part(intent.layout, size)
         if not size or largest > self._cutting.small_part:
@@ -154,11 +154,7 @@ class Uploads:
             self._registry.check_room(intent.least, largest)
         except NotEnoughNodes:
             return None
-        if not self._small.take(size):
-            return None
-        upload = self._begin_small(intent)
-        upload.write(data)
-        return upload.finish()
+        return self._begin_small(intent) if self._small.take(size) else None
 
     def _intend(
         self,

@@ -49,7 +49,7 @@ class SocketCatalog:
         """Look up a path; see `ICatalog`."""
         return self._look_ups.lookup(path)
 
-    def admit_at_once(self, path: str) -> Admitted | None:  # noqa: ARG002 - the catalog is asked about every path
+    def admit_at_once(self, path: str, condition: Condition) -> Admitted | None:  # noqa: ARG002 - as ICatalog
         """Return None; see `ICatalog`."""
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from splitd.service import Front
@@ -22,6 +24,9 @@ class Watching(StreamingResource):
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
         return self._inner.respond_at_once(request)
 
+    def put_at_once(self, request: IRequest) -> bool:
+        return self._inner.put_at_once(request)
+
     async def respond(self, request: IRequest) -> None:
         self.left += 1
         await self._inner.respond(request)
@@ -30,6 +35,16 @@ class Watching(StreamingResource):
 def watch(front: Front | None) -> Watching:
     """Watch the files' port of a front."""
     assert front is not None
-    site = front.endpoints.site
-    site.resource = watching = Watching(site.resource)  # type: ignore[arg-type]
+    return _watch(front.endpoints.site)
+
+
+def watch_s3(front: Front | None) -> Watching:
+    """Watch the port for S3 of a front."""
+    assert front is not None
+    port: Any = front.endpoints.s3_port
+    return _watch(port.factory)
+
+
+def _watch(site: Any) -> Watching:
+    site.resource = watching = Watching(site.resource)
     return watching

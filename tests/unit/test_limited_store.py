@@ -152,7 +152,7 @@ def test_no_call_is_forgotten() -> None:
     uploads = {name for name in vars(LimitedContinuedUploads) if not name.startswith("_")}
     assert uploads == {*(name.partition(" ")[0] for name in CONTINUED), "list_uploads"}
     own = {"stat", "find_key", "list_members", "details", "unlock"}  # which have tests of their own
-    own |= {"read_kept", "read_soon", "put_soon"}
+    own |= {"read_kept", "read_soon", "create_soon"}
     assert offered - own == {name.partition(" ")[0] for name in CALLS.keys() - CONTINUED} - {"requested"} | {"bin"}
 
 
@@ -171,7 +171,7 @@ def test_a_file_whose_bytes_are_there_is_stored_for_those_who_may_write(
 ) -> None:
     recorder = Recorder()
     store = LimitedStore(recorder, recorder, recorder, recorder, Principal("anna", Grants(grants)))
-    put = store.put_soon(path, b"data", Media("", acl="public-read" if is_published else ""))
+    put = store.create_soon(path, 4, Media("", acl="public-read" if is_published else ""), ALWAYS)
     may = WRITE in naive(grants, path) and not is_published
     assert (put is not None, recorder.calls) == (may, int(may))
 

@@ -287,7 +287,7 @@ class StoredCatalog(JournalledCatalog):
 
         return self.kept.find(path, look, is_key=False)
 
-    def admit_at_once(self, path: str) -> Admitted | None:  # noqa: ARG002 - the database is asked about every path
+    def admit_at_once(self, path: str, condition: Condition) -> Admitted | None:  # noqa: ARG002 - as ICatalog
         """Return None; see `ICatalog`."""
         return None
 

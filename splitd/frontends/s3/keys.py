@@ -175,6 +175,16 @@ class Keys:
         """Read a small object, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
         return self._store.read_kept(path_of(bucket, key)) if is_bucket_name(bucket) else None
 
+    def read_soon(self, bucket: str, key: str) -> Kept | Deferred[Kept | None] | None:
+        """Read a small object, if its name is in memory; see `IObjectStore.read_soon`."""
+        return self._store.read_soon(path_of(bucket, key)) if is_bucket_name(bucket) else None
+
+    def create_soon(self, bucket: str, key: str, size: int, media: Media, condition: Condition) -> IUpload | None:
+        """Begin to store a small object whose bytes are there; see `IObjectStore.create_soon`."""
+        if not is_bucket_name(bucket):
+            return None
+        return self._store.create_soon(path_of(bucket, key), size, media, as_key(condition))
+
     async def create(self, bucket: str, key: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         """Begin to store an object; see `IObjectStore.create`.
 

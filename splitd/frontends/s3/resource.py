@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 from cachetools import LRUCache
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from splitd.access.grants import Principal
 from splitd.access.keys import NotLooked
@@ -22,10 +24,13 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported, take_parameters
 from splitd.frontends.s3.keys import Keys, no_such_bucket
 from splitd.frontends.s3.objects.get import DECIDING, send_kept
+from splitd.frontends.s3.objects.put import DECIDING as DECIDING_PUT
+from splitd.frontends.s3.objects.put import answer_stored, put_object, put_soon
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
 from splitd.frontends.s3.signing.authentication import Authenticator, called_hosts
 from splitd.frontends.s3.target import Target, parse_target
 from splitd.interfaces.store import Kept
+from splitd.model.manifest import Manifest
 from storaged.http import BodyBroken, IRequest, StreamingResource
 from storaged.system.tracing import doing_for
 
@@ -53,25 +58,27 @@ class S3Resource(StreamingResource):
         self._authenticator = authenticator
         self._limit = limit
         self._entering = Entering(limits)
+        self._is_limited = limits is not None
         self._doors: LRUCache[Principal, S3Door] = LRUCache(_MOST_DOORS)  # those of the present users
         self._doors_of: object = None
-        # The request that `respond_at_once` has just left to `respond`, if its signature is good.
+        # The request that a short way has just left to `respond`, if its signature is good.
         self._proven: S3Request | None = None
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
-        """Answer with a small object that is in memory.  All else is left to `respond`, errors too."""
+        """Answer with a small object that is in memory, or whose parts only have to come from their nodes.  All else is
+        left to `respond`, errors too.
+        """
         self._proven = None
         if request.has_any_header(DECIDING):
             return False
         try:
-            target = self._read_target(request)
-            if target.query or not target.key:
+            asked = self._prove_at_once(request)
+            if asked is None or not self._entering.at_once(request):
                 return False
-            refuse_unsupported(request)
-            asked = self._proven = self._prove(request, target)
-            if not self._entering.at_once(request):
-                return False
-            kept = asked.keys.read_kept(target.bucket, target.key)
+            # Nodes are told of requests by the contexts of coroutines.
+            keys = asked.keys
+            read = keys.read_kept if self._door.settings.tells_nodes else keys.read_soon
+            kept = read(asked.bucket, asked.key)
         except (NotLooked, S3Error, SplitdError):
             return False
         return kept.addCallback(self._send, asked) if isinstance(kept, Deferred) else self._send(kept, asked)
@@ -84,14 +91,58 @@ class S3Resource(StreamingResource):
         send_kept(asked, *kept)
         return True
 
+    def put_at_once(self, request: IRequest) -> bool:
+        """Store a small object whose bytes are there.  All else is left to `respond`, also what can be refused before
+        anything is stored.
+        """
+        self._proven = None
+        if self._is_limited or self._door.settings.tells_nodes or request.body.length is None:
+            return False
+        if request.has_any_header(DECIDING_PUT):
+            return False
+        data = request.body.early
+        if not data:
+            return False
+        try:
+            asked = self._prove_at_once(request)
+            if asked is None:
+                return False
+            refuse_deciding(put_object, request)
+            stored = put_soon(asked, data)
+        except (NotLooked, S3Error, SplitdError):
+            return False
+        if stored is None:
+            return False
+        self._proven = None
+        request.setHeader("x-amz-request-id", request.id)
+        stored.addCallbacks(_answer_stored, self._not_stored, callbackArgs=(asked,), errbackArgs=(request,))
+        stored.addErrback(self.failed, request)
+        return True
+
+    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._judge(request, failure.raiseException))
+
+    def _prove_at_once(self, request: IRequest) -> S3Request | None:
+        """Return a request for an object itself, after its signature was found good; None for all others."""
+        target = self._read_target(request)
+        if target.query or not target.key:
+            return None
+        refuse_unsupported(request)
+        asked = self._proven = self._prove(request, target)
+        return asked
+
     async def respond(self, request: IRequest) -> None:
         """Answer a request."""
         request.setHeader("x-amz-request-id", request.id)
         if self._door.settings.tells_nodes:
             doing_for([request.id])
         request.body.greet_empty()
+        await self._judge(request, partial(self._dispatch, request))
+
+    async def _judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what a request asks for, and answer with its error, if there is one."""
         try:
-            await self._dispatch(request)
+            await work()
         except BodyBroken:
             raise
         except S3Error as problem:
@@ -180,6 +231,10 @@ class S3Resource(StreamingResource):
             request.abort()
         else:
             refuse(request, problem, _path_of(request))
+
+
+def _answer_stored(stored: tuple[Manifest, bool], asked: S3Request) -> None:
+    answer_stored(asked, stored[0])
 
 
 def _path_of(request: IRequest) -> str:

@@ -34,6 +34,7 @@ from splitd.frontends.webdav.put import DECIDING as DECIDING_PUT
 from splitd.frontends.webdav.put import answer_stored, put
 from splitd.frontends.webdav.unlock import unlock
 from splitd.interfaces.store import Kept
+from splitd.model.conditions import ALWAYS
 from splitd.model.cors import Cors
 from splitd.model.manifest import Manifest
 from splitd.model.path_faults import fault_of
@@ -146,13 +147,15 @@ class WebdavResource(StreamingResource):
             target = parse_target(request.uri, self._base)
             if target.slash or fault_of(target.shown):
                 return False
-            stored = door.store.put_soon(target.path, data, parse_media(request))
+            upload = door.store.create_soon(target.path, len(data), parse_media(request), ALWAYS)
         except (Refused, SplitdError):
             return False
-        if stored is None:
+        if upload is None:
             return False
         if self._cors is not None:
             greet_page(request, self._cors)
+        upload.write(data)
+        stored = upload.finish()
         stored.addCallbacks(_answer_stored, self._not_stored, callbackArgs=(request,), errbackArgs=(request,))
         stored.addErrback(self.failed, request)
         return True

@@ -6,16 +6,25 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 from __future__ import annotations
 
 import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.conditions import write_condition
-from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.door import OWNER, S3Request
 from splitd.frontends.s3.headers import describe_checksum, etag_of, read_media
 from splitd.frontends.s3.payload.expected import Expected, refuse_no_length
-from splitd.frontends.s3.payload.receiving import Received, receive
+from splitd.frontends.s3.payload.hashing import INLINE
+from splitd.frontends.s3.payload.receiving import Received, check_whole, receive
 from splitd.interfaces.store import IUpload
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
+from storaged.http import reason_of
+
+DECIDING = frozenset({b"origin", b"x-amz-copy-source", OWNER})
+"""The headers that decide whether a PUT without a query stores its body, and how it is answered, in lower case, but for
+those that `put_soon` reads.
+"""
 
 
 async def put_object(request: S3Request) -> None:
@@ -25,7 +34,35 @@ async def put_object(request: S3Request) -> None:
     upload = await request.keys.create(
         request.bucket, request.key, expected.length, media, write_condition(request.http)
     )
-    manifest = await store(request, upload, expected, media)
+    answer_stored(request, await store(request, upload, expected, media))
+
+
+def put_soon(request: S3Request, data: bytes) -> Deferred[tuple[Manifest, bool]] | None:
+    """Store a body that has arrived under a key, if nothing has to be waited for; none of `DECIDING` may have come.
+
+    :return: a Deferred as that of `IUpload.finish`, which also fails with an S3Error if the body is not what the
+        request said; None if nothing was begun, because only `put_object` can store the body, or tell why it cannot be
+        stored.
+    :raise S3Error: the request is refused, and nothing was begun.
+    """
+    expected = request.expected()
+    if expected.decoder is not None or len(data) > INLINE:
+        return None
+    media = read_media(request.http)
+    upload = request.keys.create_soon(request.bucket, request.key, len(data), media, write_condition(request.http))
+    if upload is None:
+        return None
+    try:
+        upload.write(data)
+        received = check_whole(data, expected, wants_md5=request.door.settings.md5)
+    except Exception as problem:
+        failure = Failure()
+        return upload.abort(reason_of(problem)).addCallback(lambda _: failure)
+    return upload.finish(found_media(media, received).compact())
+
+
+def answer_stored(request: S3Request, manifest: Manifest) -> None:
+    """Answer that an object is stored."""
     request.http.setHeader("ETag", etag_of(manifest))
     describe_checksum(request.http, manifest)
     answer(request.http, 200)

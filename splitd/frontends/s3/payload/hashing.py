@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from storaged.system.parallel import InThread
 
-_INLINE = 64 * 1024
+INLINE = 64 * 1024
 """Bytes that are hashed at once: to ask a thread would cost more."""
 
 HELD = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ class ThreadedMD5:
         """Take the next bytes."""
         self._waiting.append(data)
         self._held += len(data)
-        if self._held >= _INLINE and not self._running:
+        if self._held >= INLINE and not self._running:
             self._run()
         if self._held > HELD and not self._is_full:
             self._is_full = True
@@ -60,7 +60,7 @@ class ThreadedMD5:
     def _ran(self, size: int) -> None:
         self._running = False
         self._held -= size
-        if self._held >= _INLINE:
+        if self._held >= INLINE:
             self._run()
         elif self._done is not None:
             self._end(self._done)

@@ -33,6 +33,81 @@ class Received:
     checksum: Checksum | None
 
 
+class _Sums:
+    """The SHA-256 that was signed, and the checksum, of one body, as far as it came with them."""
+
+    def __init__(self, expected: Expected) -> None:
+        self._expected = expected
+        self._sha256: IHash | None = hashlib.sha256() if expected.sha256 else None
+        algorithm = expected.algorithm or expected.computed
+        self._hash = None if algorithm is None else algorithm.new()
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self._sha256 is not None:
+            self._sha256.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
+
+    def check(self) -> Checksum | None:
+        """Check both after the last byte; return the checksum.
+
+        :raise S3Error: one is not what the request said.
+        """
+        if self._sha256 is not None and self._sha256.digest().hex() != self._expected.sha256:
+            raise S3Error(
+                "XAmzContentSHA256Mismatch", "the body does not have the SHA-256 that x-amz-content-sha256 says"
+            )
+        return self._check_checksum()
+
+    def _check_checksum(self) -> Checksum | None:
+        expected, algorithm = self._expected, self._expected.algorithm
+        trailer = {} if expected.decoder is None else expected.decoder.trailer
+        for name in trailer:
+            if algorithm is None or name != algorithm.field:
+                raise S3Error("MalformedTrailerError", f"{name[:80]} is in the trailer, and x-amz-trailer lacks it")
+        if self._hash is None:
+            return None
+        if algorithm is None:
+            return None if expected.computed is None else Checksum(expected.computed, encode(self._hash.digest()))
+        stated = expected.checksum
+        if not stated:
+            if algorithm.field not in trailer:
+                raise S3Error("MalformedTrailerError", f"the trailer lacks {algorithm.field}, which was announced")
+            stated = algorithm.check(trailer[algorithm.field])
+        found = encode(self._hash.digest())
+        if found != stated:
+            raise S3Error(
+                "BadDigest", f"The {algorithm.name} you specified did not match the calculated checksum: {found}"
+            )
+        return Checksum(algorithm, found)
+
+
+def _received(expected: Expected, md5: bytes | None, checksum: Checksum | None) -> Received:
+    """Return what was found of a body, if its MD5 is right, too.
+
+    :param md5: its MD5; None if it was not computed.
+    :raise S3Error: it is not what the request said.
+    """
+    if expected.md5 is not None and md5 != expected.md5:
+        raise S3Error("BadDigest", "The Content-MD5 you specified did not match what we received.")
+    return Received("" if md5 is None else md5.hex(), checksum)
+
+
+def check_whole(data: bytes, expected: Expected, *, wants_md5: bool) -> Received:
+    """Check a short body that is in memory, and has no framing.
+
+    :param wants_md5: whether the MD5 is wanted; if one was stated, it is computed in any case.
+    :raise S3Error: it is not what the request said.
+    """
+    assert expected.decoder is None
+    sums = _Sums(expected)
+    sums.update(data)
+    checksum = sums.check()
+    has_md5 = wants_md5 or expected.md5 is not None
+    return _received(expected, hashlib.md5(data, usedforsecurity=False).digest() if has_md5 else None, checksum)
+
+
 @implementer(IConsumer, IPushProducer)
 class Receiver:
     """Passes the bytes of one body on.  It is a consumer for the body, and a producer for the upload.
@@ -50,9 +125,7 @@ class Receiver:
     ) -> None:
         self._consumer = consumer
         self._expected = expected
-        self._sha256: IHash | None = hashlib.sha256() if expected.sha256 else None
-        algorithm = expected.algorithm or expected.computed
-        self._hash = None if algorithm is None else algorithm.new()
+        self._sums = _Sums(expected)
         self._full: set[str] = set()
         self._producer: Any = None
         self._md5 = None if make_md5 is None else make_md5(lambda full: self._set_full("md5", full))
@@ -118,10 +191,7 @@ class Receiver:
             return
         for piece in pieces:
             self._size += len(piece)
-            if self._sha256 is not None:
-                self._sha256.update(piece)
-            if self._hash is not None:
-                self._hash.update(piece)
+            self._sums.update(piece)
             if self._md5 is not None:
                 self._md5.update(piece)
             self._consumer.write(piece)
@@ -134,37 +204,8 @@ class Receiver:
         expected = self._expected
         if expected.decoder is not None:
             expected.decoder.finish()
-        if self._sha256 is not None and self._sha256.digest().hex() != expected.sha256:
-            raise S3Error(
-                "XAmzContentSHA256Mismatch", "the body does not have the SHA-256 that x-amz-content-sha256 says"
-            )
-        checksum = self._check_checksum()
-        md5 = None if self._md5 is None else await self._md5.digest()
-        if expected.md5 is not None and md5 != expected.md5:
-            raise S3Error("BadDigest", "The Content-MD5 you specified did not match what we received.")
-        return Received("" if md5 is None else md5.hex(), checksum)
-
-    def _check_checksum(self) -> Checksum | None:
-        expected, algorithm = self._expected, self._expected.algorithm
-        trailer = {} if expected.decoder is None else expected.decoder.trailer
-        for name in trailer:
-            if algorithm is None or name != algorithm.field:
-                raise S3Error("MalformedTrailerError", f"{name[:80]} is in the trailer, and x-amz-trailer lacks it")
-        if self._hash is None:
-            return None
-        if algorithm is None:
-            return None if expected.computed is None else Checksum(expected.computed, encode(self._hash.digest()))
-        stated = expected.checksum
-        if not stated:
-            if algorithm.field not in trailer:
-                raise S3Error("MalformedTrailerError", f"the trailer lacks {algorithm.field}, which was announced")
-            stated = algorithm.check(trailer[algorithm.field])
-        found = encode(self._hash.digest())
-        if found != stated:
-            raise S3Error(
-                "BadDigest", f"The {algorithm.name} you specified did not match the calculated checksum: {found}"
-            )
-        return Checksum(algorithm, found)
+        checksum = self._sums.check()
+        return _received(expected, None if self._md5 is None else await self._md5.digest(), checksum)
 
 
 async def receive(
