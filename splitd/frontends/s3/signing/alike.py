@@ -7,13 +7,12 @@ import hashlib
 import attrs
 
 from splitd.access.keys import AccessKey
-from splitd.frontends.s3.signing.canonical import is_same, sign
+from splitd.frontends.s3.signing.canonical import DIGITS, is_same, sign
 from storaged.http import IRequest
 
 _MOST = 1024
 _LONGEST = 2048
 """The most bytes that are kept of a request: the names of all its headers, and the values of those that are signed."""
-_DIGITS = 64
 
 
 @attrs.frozen
@@ -56,9 +55,9 @@ class AlikeRequests:
     def find(self, request: IRequest) -> tuple[Alike, bytes] | None:
         """Return what is known of the requests that are like this one, and its signature; None if nothing is known."""
         login = request.only_header(b"authorization") or b""
-        signed = self._signed.get(login[:-_DIGITS])
+        signed = self._signed.get(login[:-DIGITS])
         alike = None if signed is None else self._known.get(_key_of(request, login, signed))
-        return None if alike is None else (alike, login[-_DIGITS:])
+        return None if alike is None else (alike, login[-DIGITS:])
 
     def note(self, request: IRequest, signed: str, alike: Alike) -> None:
         """Remember what was proven of a request.
@@ -77,10 +76,10 @@ class AlikeRequests:
         if len(self._known) >= _MOST:
             self._known.clear()
             self._signed.clear()
-        self._signed[login[:-_DIGITS]] = names
+        self._signed[login[:-DIGITS]] = names
         self._known[_key_of(request, login, names)] = alike
 
 
 def _key_of(request: IRequest, login: bytes, signed: tuple[bytes, ...]) -> object:
     """Return all that a proof looks at, but for method, path and signature."""
-    return login[:-_DIGITS], tuple(map(request.only_header, signed)), tuple(request.header_names())
+    return login[:-DIGITS], tuple(map(request.only_header, signed)), tuple(request.header_names())

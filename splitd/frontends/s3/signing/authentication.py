@@ -17,6 +17,7 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.signing import version2
 from splitd.frontends.s3.signing.alike import Alike, AlikeRequests
 from splitd.frontends.s3.signing.canonical import (
+    DIGITS,
     ChunkSigner,
     canonical_path,
     canonical_request,
@@ -42,7 +43,6 @@ SKEW_S = 15 * 60
 """How far the clock of a client may be off."""
 
 SERVICE = "s3"
-_DIGEST = 64
 UNSIGNED = "UNSIGNED-PAYLOAD"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_AND_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -50,7 +50,7 @@ UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _WORDS = frozenset({UNSIGNED, SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})
 
 _CONTENT_SHA256 = "x-amz-content-sha256"
-_HEX = re.compile(r"\A[0-9a-f]{64}\Z")
+_HEX = re.compile(rf"\A[0-9a-f]{{{DIGITS}}}\Z")
 _TIME = re.compile(r"\A([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\Z", re.ASCII)
 
 
@@ -260,7 +260,7 @@ class Authenticator:
             if is_same(sign(secret, text), claim.signature):
                 chunks = _chunk_signer(payload, secret, time, claim)
                 if not query and chunks is None and claim.expires_s is None:
-                    start, rest = text[:-_DIGEST], canonical.removeprefix(f"{method}\n{path}\n\n")
+                    start, rest = text[:-DIGITS], canonical.removeprefix(f"{method}\n{path}\n\n")
                     alike = Alike(claim.access_key, key, secret, time, start, rest, payload)
                     self._alike.note(request, claim.signed, alike)
                 return Proof(key.principal, payload, chunks)

@@ -18,6 +18,8 @@ import attrs
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
+DIGITS = len(EMPTY_SHA256)
+"""The hexadecimal digits of a hash, and of a signature."""
 
 _CANONICAL = re.compile(rb"[A-Za-z0-9/_.~-]+")
 _BLOCK = hashlib.sha256().block_size

@@ -10,7 +10,7 @@ import attrs
 
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.query import Query
-from splitd.frontends.s3.signing.canonical import ALGORITHM, Scope
+from splitd.frontends.s3.signing.canonical import ALGORITHM, DIGITS, Scope
 
 LONGEST_S = 7 * 24 * 3600
 """The most seconds that a signed URL may be good for."""
@@ -20,9 +20,9 @@ _PARAMETERS = ("X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedH
 _TIME = re.compile(r"\A[0-9]{8}T[0-9]{6}Z\Z", re.ASCII)
 _DAY = re.compile(r"\A[0-9]{8}\Z", re.ASCII)
 _SECONDS = re.compile(r"\A-?[0-9]{1,9}\Z", re.ASCII)
-_HEX = re.compile(r"\A[0-9a-f]{64}\Z")
+_HEX = re.compile(rf"\A[0-9a-f]{{{DIGITS}}}\Z")
 _LAST = "Signature="
-_ZEROS = "0" * 64
+_ZEROS = "0" * DIGITS
 _LONGEST_KEPT = 512
 """The most characters of an `Authorization` header that is remembered: those of real clients have about 200."""
 
@@ -35,7 +35,7 @@ class Claim:
 
     :param access_key: the id of the key.
     :param signed: the names of the signed headers, in lower case and in order, joined by semicolons.
-    :param signature: 64 hexadecimal digits.
+    :param signature: in hexadecimal digits.
     :param time: when it was signed, as YYYYMMDDTHHMMSSZ; empty if a header says that.
     :param expires_s: how long a signed URL is good for, in seconds; None for a signature in a header.
     """
@@ -54,16 +54,16 @@ def parse_authorization(value: str) -> Claim:
     :raise S3Error: it is of another kind, or not well formed.
     """
     # A client's headers of one day differ in the signature only, which nearly all clients put last.
-    if value[-64 - len(_LAST) : -64] == _LAST and len(value) <= _LONGEST_KEPT:
-        start = _parse_start(value[:-64])
+    if value[-DIGITS - len(_LAST) : -DIGITS] == _LAST and len(value) <= _LONGEST_KEPT:
+        start = _parse_start(value[:-DIGITS])
         if start is not None:
-            return Claim(start.access_key, start.scope, start.signed, _check_hex(value[-64:]))
+            return Claim(start.access_key, start.scope, start.signed, _check_hex(value[-DIGITS:]))
     return _parse(value)
 
 
 @lru_cache(1024)
 def _parse_start(start: str) -> Claim | None:
-    """Read a header without its last 64 characters, its signature; return None if it must be read as a whole."""
+    """Read a header without the digits at its end, its signature; return None if it must be read as a whole."""
     try:
         claim = _parse(start + _ZEROS)
     except S3Error:
