@@ -92,10 +92,18 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def sign(method: str, url: str, headers: Mapping[str, str], body: bytes = b"", region: str = REGION) -> FakeRequest:
-    """Return a request that is signed in its header."""
+def sign(
+    method: str, url: str, headers: Mapping[str, str], body: bytes = b"", region: str = REGION, payload: str = ""
+) -> FakeRequest:
+    """Return a request that is signed in its header.
+
+    :param payload: what it says of its body's hash; empty for that hash.
+    """
     request = _request(method, url, headers, body)
-    S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", region).add_auth(request)
+    auth: Any = S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", region)
+    if payload:
+        auth.payload = lambda _: payload
+    auth.add_auth(request)
     return _taken(request, url)
 
 

@@ -20,7 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.signing.authentication import SKEW_S, UNSIGNED, Authenticator, Proof, called_hosts
+from splitd.frontends.s3.signing.authentication import (
+    SIGNED_CHUNKS,
+    SIGNED_CHUNKS_AND_TRAILER,
+    SKEW_S,
+    UNSIGNED,
+    UNSIGNED_CHUNKS,
+    Authenticator,
+    Proof,
+    called_hosts,
+)
 from splitd.frontends.s3.signing.canonical import Scope
 from splitd.frontends.s3.signing.canonical import sign as make_signature
 from splitd.frontends.s3.signing.claims import parse_authorization
@@ -341,6 +350,28 @@ def _alter(request: FakeRequest, **change: object) -> FakeRequest:
 
 def _with(request: FakeRequest, **headers: list[str]) -> FakeRequest:
     return _alter(request, headers={**request.headers, **{name.replace("_", "-"): headers[name] for name in headers}})
+
+
+def test_a_request_that_differs_in_its_body_is_judged_by_what_it_says_of_that() -> None:
+    first = sign("PUT", f"{HOST}/bucket/key", {}, payload=UNSIGNED)
+    seasoned = Authenticator(OneUser(), REGION, WallClock(lambda: signed_ms(first) / 1000))
+
+    def judge(said: str, signed: str) -> tuple[str, bool] | str:
+        request = _with(sign("PUT", f"{HOST}/bucket/key", {}, payload=signed), x_amz_content_sha256=[said])
+        try:
+            proof = seasoned.prove(request, parse_target(request.uri, "", ()))  # type: ignore[arg-type]
+        except S3Error as problem:
+            return problem.code
+        return proof.payload, proof.chunks is not None
+
+    said = (UNSIGNED, UNSIGNED_CHUNKS, SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, "0" * 64, "1" * 64)
+    for _ in range(2):  # the second time, each is like one that was proven
+        for each in said:
+            assert judge(each, each) == (each, each in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER})
+            for other in said:
+                assert other == each or judge(other, each) == "SignatureDoesNotMatch"
+        for unknown, code in (("x" * 64, "InvalidArgument"), ("STREAMING-X", "NotImplemented")):
+            assert judge(unknown, unknown) == code
 
 
 def test_what_was_proven_before_changes_no_judgement() -> None:

@@ -15,7 +15,7 @@ from splitd.access.keys import AccessKey, IAccessKeys
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.signing import version2
-from splitd.frontends.s3.signing.alike import Alike, AlikeRequests
+from splitd.frontends.s3.signing.alike import CONTENT_SHA256, Alike, AlikeRequests
 from splitd.frontends.s3.signing.canonical import (
     DIGITS,
     ChunkSigner,
@@ -47,9 +47,9 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_AND_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-_WORDS = frozenset({UNSIGNED, SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})
+_UNSIGNED_BODIES = frozenset({UNSIGNED, UNSIGNED_CHUNKS})
+_WORDS = _UNSIGNED_BODIES | {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER}
 
-_CONTENT_SHA256 = "x-amz-content-sha256"
 _HEX = re.compile(rf"\A[0-9a-f]{{{DIGITS}}}\Z")
 _TIME = re.compile(r"\A([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\Z", re.ASCII)
 
@@ -125,14 +125,18 @@ class Authenticator:
         found = self._alike.find(request)
         if found is None:
             return None
-        alike, signature = found
+        alike, stated, signature = found
+        payload = stated.decode("ascii", "replace")
+        if payload not in _UNSIGNED_BODIES and not _HEX.match(payload):
+            return None
         if abs(self._wall.now_ms() / 1000 - _seconds(alike.time)) > SKEW_S:
             return None
-        if self._keys.find(alike.access_key) != alike.key:
+        key = self._keys.find(alike.access_key)
+        if key is not alike.key and key != alike.key:
             return None
-        if not alike.is_signed(_method(request), canonical_path(raw_path), signature):
+        if not alike.is_signed(request.method, canonical_path(raw_path), stated, signature):
             return None
-        return Proof(alike.key.principal, alike.payload)
+        return Proof(alike.key.principal, payload)
 
     def _prove_header(self, request: IRequest, target: Target, claim: Claim) -> Proof:
         time = _signed_time(request)
@@ -145,7 +149,7 @@ class Authenticator:
             )
         payload = _stated_payload(request, "")
         if not payload:
-            raise S3Error("InvalidRequest", f"a signed request needs the header {_CONTENT_SHA256}")
+            raise S3Error("InvalidRequest", f"a signed request needs the header {CONTENT_SHA256}")
         self._check_scope(claim, time, "AuthorizationHeaderMalformed")
         return self._compare(request, target, target.query.canonical(), claim, time, payload, payload)
 
@@ -159,7 +163,7 @@ class Authenticator:
             raise expired(str(claim.expires_s))
         self._check_scope(claim, claim.time, "AuthorizationQueryParametersError")
         payload = _stated_payload(request, UNSIGNED)
-        signed = payload if _CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
+        signed = payload if CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
         canonical = target.query.canonical(without=SIGNATURE.encode())
         return self._compare(request, target, canonical, claim, claim.time, payload, signed)
 
@@ -260,8 +264,8 @@ class Authenticator:
             if is_same(sign(secret, text), claim.signature):
                 chunks = _chunk_signer(payload, secret, time, claim)
                 if not query and chunks is None and claim.expires_s is None:
-                    start, rest = text[:-DIGITS], canonical.removeprefix(f"{method}\n{path}\n\n")
-                    alike = Alike(claim.access_key, key, secret, time, start, rest, payload)
+                    around = _around_payload(headers, claim.signed)
+                    alike = Alike(claim.access_key, key, secret, time, text[:-DIGITS], *around)
                     self._alike.note(request, claim.signed, alike)
                 return Proof(key.principal, payload, chunks)
         raise _wrong_signature(claim.access_key, text, claim.signature)
@@ -285,6 +289,19 @@ def _wrong_signature(access_key: str, text: str, signature: str) -> S3Error:
     )
 
 
+def _around_payload(headers: Sequence[tuple[str, str]], signed: str) -> tuple[bytes, bytes]:
+    """Return what is signed of a request behind its query: up to the hash of its body among the headers, which all
+    signed requests have, and from there to the one at the end.
+
+    :param headers: see `canonical_request`.
+    """
+    lines = [f"{name}:{value}\n" for name, value in headers]
+    at = [name for name, _ in headers].index(CONTENT_SHA256)
+    before = f"{''.join(lines[:at])}{CONTENT_SHA256}:"
+    behind = f"\n{''.join(lines[at + 1 :])}\n{signed}\n"
+    return before.encode("utf-8", "surrogateescape"), behind.encode("utf-8", "surrogateescape")
+
+
 def _chunk_signer(payload: str, secret: bytes, time: str, claim: Claim) -> ChunkSigner | None:
     if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER}:
         return None
@@ -293,18 +310,18 @@ def _chunk_signer(payload: str, secret: bytes, time: str, claim: Claim) -> Chunk
 
 def _stated_payload(request: IRequest, otherwise: str) -> str:
     """Return what a request says of its body's hash; `otherwise` if it says nothing."""
-    stated = request.getHeader(_CONTENT_SHA256)
+    stated = request.getHeader(CONTENT_SHA256)
     if stated is None:
         return otherwise
     if stated in _WORDS or _HEX.match(stated):
         return stated
     if stated.startswith("STREAMING-"):
-        raise S3Error("NotImplemented", f"{_CONTENT_SHA256}: {stated[:80]} is not supported")
+        raise S3Error("NotImplemented", f"{CONTENT_SHA256}: {stated[:80]} is not supported")
     raise S3Error(
         "InvalidArgument",
-        f"{_CONTENT_SHA256} must be {UNSIGNED}, one of the words that begin with STREAMING-, or a SHA-256 in "
+        f"{CONTENT_SHA256} must be {UNSIGNED}, one of the words that begin with STREAMING-, or a SHA-256 in "
         "lower-case hexadecimal digits",
-        ArgumentName=_CONTENT_SHA256,
+        ArgumentName=CONTENT_SHA256,
     )
 
 
@@ -340,7 +357,7 @@ def _find_loose(names: tuple[str, ...], signed: str, is_presigned: bool) -> froz
     """
     wanted = {"host", *(name for name in names if name.startswith("x-amz-"))}
     if is_presigned:
-        wanted.discard(_CONTENT_SHA256)  # what it says of the body is checked all the same
+        wanted.discard(CONTENT_SHA256)  # what it says of the body is checked all the same
     return frozenset(wanted.difference(signed.split(";")))
 
 
