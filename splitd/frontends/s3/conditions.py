@@ -15,6 +15,7 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from storaged.http import IRequest
 
+_WRITES = frozenset({b"if-match", b"if-none-match"})
 _OF_OTHER_DOORS = re.compile(r"\A[0-9a-f]{32}-1\Z")
 
 
@@ -44,10 +45,12 @@ def write_condition(request: IRequest) -> Condition:
 
     :raise S3Error: they contradict each other.
     """
+    if not request.has_any_header(_WRITES):
+        return ALWAYS
     match, none_match = _tags(request, "If-Match"), _tags(request, "If-None-Match")
     if match is not None and none_match is not None:
         raise S3Error("InvalidRequest", "If-Match and If-None-Match cannot both be true")
-    return ALWAYS if match is None and none_match is None else Condition(match, none_match)
+    return Condition(match, none_match)
 
 
 @attrs.frozen

@@ -119,6 +119,10 @@ def take_parameters(request: IRequest, query: Query) -> None:
         request.take_headers(found)
 
 
+_JUDGED = frozenset({b"x-amz-acl", b"x-amz-storage-class"})
+"""Headers of which not every value is supported."""
+
+
 def refuse_unsupported(request: IRequest) -> None:
     """Refuse a request with a header that would change what is stored, and that is not understood here.
 
@@ -131,6 +135,8 @@ def refuse_unsupported(request: IRequest) -> None:
         if name.startswith("x-amz-server-side-encryption"):
             raise S3Error("NotImplemented", f"{name}: there is no encryption by the server", Header=name)
         raise S3Error("NotImplemented", f"the header {name[:100]} is not supported", Header=name[:100])
+    if not request.has_any_header(_JUDGED):
+        return
     read_acl(request.getHeader("x-amz-acl"))
     storage_class = request.getHeader("x-amz-storage-class")
     if storage_class not in {None, "STANDARD"}:
@@ -151,7 +157,7 @@ def read_media(request: IRequest) -> Media:
 
     :raise S3Error: a value cannot be kept, or the metadata are too many bytes.
     """
-    if not any(name in _SAID or name.startswith(META) for name in request.header_names()):
+    if not _says_something(tuple(request.header_names())):
         return NO_MEDIA
     try:
         return Media(
@@ -167,6 +173,12 @@ def read_media(request: IRequest) -> Media:
         )
     except Refused as problem:
         raise S3Error("InvalidArgument", str(problem)) from problem
+
+
+@lru_cache(128)  # the headers of a client's requests have the same names
+def _says_something(names: tuple[str, ...]) -> bool:
+    """Return whether one of some headers says something of an object."""
+    return any(name in _SAID or name.startswith(META) for name in names)
 
 
 def _without_framing(encoding: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import attrs
-from cachetools import LRUCache
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -59,7 +58,7 @@ class S3Resource(StreamingResource):
         self._limit = limit
         self._entering = Entering(limits)
         self._is_limited = limits is not None
-        self._doors: LRUCache[Principal, S3Door] = LRUCache(_MOST_DOORS)  # those of the present users
+        self._doors: dict[Principal, S3Door] = {}  # those of the present users
         self._doors_of: object = None
         # The request that a short way has just left to `respond`, if its signature is good.
         self._proven: S3Request | None = None
@@ -218,9 +217,11 @@ class S3Resource(StreamingResource):
 
     def _door_for(self, principal: Principal) -> S3Door:
         if self._doors_of is not self._authenticator.generation:
-            self._doors, self._doors_of = LRUCache(_MOST_DOORS), self._authenticator.generation
+            self._doors, self._doors_of = {}, self._authenticator.generation
         door = self._doors.get(principal)
         if door is None:
+            if len(self._doors) >= _MOST_DOORS:
+                self._doors.clear()
             door = self._doors[principal] = attrs.evolve(self._door, keys=self._limit(principal))
         return door
 

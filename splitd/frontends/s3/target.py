@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 import attrs
@@ -15,6 +16,7 @@ from storaged.http import origin_form
 MAX_KEY = 1024
 """The most bytes of a key."""
 
+_LONGEST_BUCKET = 63
 _BUCKET = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z", re.ASCII)
 _ADDRESS = re.compile(r"\A[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z", re.ASCII)
 _APART = re.compile(r"\.\.|-\.|\.-")
@@ -53,6 +55,11 @@ def is_bucket_name(name: str) -> bool:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     """
+    return len(name) <= _LONGEST_BUCKET and _is_bucket_name(name)
+
+
+@lru_cache(1024)  # most requests are for the same few buckets
+def _is_bucket_name(name: str) -> bool:
     return bool(_BUCKET.match(name)) and not _APART.search(name) and not _ADDRESS.match(name)
 
 

@@ -62,6 +62,10 @@ class FormFields:
         """Return the value of a field; None if it did not come."""
         return self._fields.get(name.lower())
 
+    def has_any_header(self, names: frozenset[bytes]) -> bool:
+        """Return whether one of some fields came, whose names are in lower case."""
+        return any(name.decode() in self._fields for name in names)
+
 
 async def post_object(request: S3Request) -> None:
     """Store the file of a form."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from functools import lru_cache
 
 import attrs
 
@@ -123,7 +124,7 @@ def _md5(request: IRequest) -> bytes | None:
 
 
 def _checksum(request: IRequest) -> tuple[Algorithm | None, str]:
-    names = [name for name in request.header_names() if is_value_field(name)]
+    names = _find_values(tuple(request.header_names()))
     if not names:
         return None, ""
     if len(names) > 1:
@@ -133,6 +134,12 @@ def _checksum(request: IRequest) -> tuple[Algorithm | None, str]:
         )
     algorithm = BY_FIELD.get(names[0]) or find_algorithm(names[0].rpartition("-")[2])
     return algorithm, algorithm.check(request.getHeader(names[0]) or "")
+
+
+@lru_cache(128)  # the headers of a client's requests have the same names
+def _find_values(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the names of headers that hold a checksum."""
+    return tuple(filter(is_value_field, names))
 
 
 def _trailed(request: IRequest, *, has_trailer: bool) -> Algorithm | None:
