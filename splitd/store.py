@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from splitd.access.grants import Principal
-from splitd.access.limited import LimitedLocks, LimitedStore
+from splitd.access.limited import LimitedStore
+from splitd.access.limited_locks import LimitedLocks
 from splitd.downloads.downloads import Downloads
 from splitd.downloads.streams import PartLost
 from splitd.errors import TOO_LARGE, FileLost, FileTooLarge, NotAFile, NotFound, QuotaExceeded, SplitdError
@@ -255,10 +256,18 @@ class ObjectStore:
         return self._keys.delete_key(path, condition).addCallback(self._wake_reaper)
 
     def copy_key(
-        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+        self,
+        source: str,
+        target: str,
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+        *,
+        relabels: bool = False,
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys.copy_key`."""
-        return self._keys.copy_key(source, target, source_condition, condition, media).addCallback(self._wake_reaper)
+        copied = self._keys.copy_key(source, target, source_condition, condition, media, relabels=relabels)
+        return copied.addCallback(self._wake_reaper)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; see `IKeys.delete_empty`."""

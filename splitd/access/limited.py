@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as SetOf
 
-import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from splitd.access.grants import ADMIN, READ, WRITE, Principal
+from splitd.access.grants import READ, WRITE, Principal
 from splitd.access.judge import Judge
 from splitd.access.limited_bin import LimitedBin
 from splitd.access.limited_continued import LimitedContinuedUploads
 from splitd.access.publishing import Publishing, is_published
-from splitd.errors import BadName, Forbidden, LoginRequired, NotAFile, NotFound, SplitdError
+from splitd.errors import BadName, LoginRequired, NotAFile, NotFound, SplitdError
 from splitd.interfaces.bin import IBin
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys, Listing
-from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
+from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
 from splitd.model.branch import NO_PROPERTIES
 from splitd.model.buckets import ACL, bucket_of
@@ -305,18 +304,28 @@ class LimitedStore:
         return fail(refused) if refused else self._keys.delete_key(path, self._judge.own(path, condition))
 
     def copy_key(
-        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+        self,
+        source: str,
+        target: str,
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+        *,
+        relabels: bool = False,
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; needs `read` for the source, unless it is published, and `write` for the target."""
         unread = self._judge.refuse(source, READ)
         refused = self._judge.refuse_condition(source, source_condition) or self._judge.refuse_change(target, condition)
         if unread or (media is not None and media.acl):
             return Deferred.fromCoroutine(
-                self._copy_published((unread, refused), source, target, source_condition, condition, media)
+                self._copy_published(
+                    (unread, refused), source, target, source_condition, condition, media, relabels=relabels
+                )
             )
         if refused:
             return fail(refused)
-        return self._keys.copy_key(source, target, source_condition, self._judge.own(target, condition), media)
+        condition = self._judge.own(target, condition)
+        return self._keys.copy_key(source, target, source_condition, condition, media, relabels=relabels)
 
     async def _copy_published(
         self,
@@ -326,6 +335,8 @@ class LimitedStore:
         source_condition: Condition,
         condition: Condition,
         media: Media | None,
+        *,
+        relabels: bool,
     ) -> tuple[Manifest, bool]:
         unread, refused = judged
         was_published = await self._publishing.is_read(source, await self._keys.find_key(source))
@@ -339,61 +350,9 @@ class LimitedStore:
             if refused:
                 raise refused
         condition = self._judge.own(target, condition)
-        return await self._keys.copy_key(source, target, source_condition, condition, media)
+        return await self._keys.copy_key(source, target, source_condition, condition, media, relabels=relabels)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; needs `write` for all that is in it."""
         refused = self._judge.refuse_change(path, condition, everywhere=True)
         return fail(refused) if refused else self._keys.delete_empty(path, self._judge.own(path, condition))
-
-
-@implementer(ILocks)
-class LimitedLocks:
-    """The locks of a store, limited to what one user may do: their own locks, and for an admin those of others."""
-
-    def __init__(self, locks: ILocks, namespace: INamespace, principal: Principal) -> None:
-        self._locks = locks
-        self._namespace = namespace
-        self._judge = Judge(principal)
-
-    def lock(self, requested: Lock, condition: Condition, empty: Manifest) -> Deferred[bool]:
-        """Take a lock, which is then the user's; needs `write` for all that it covers."""
-        path = requested.path
-        refused = self._judge.refuse_change(path, condition, everywhere=requested.deep)
-        if refused:
-            return fail(refused)
-        requested = attrs.evolve(requested, user=self._judge.principal.name)
-        return self._locks.lock(requested, self._judge.own(path, condition), empty)
-
-    def refresh(self, path: str, expires_ms: int, condition: Condition) -> Deferred[list[Lock]]:
-        """Refresh the user's own locks; needs `write`."""
-        refused = self._judge.refuse_change(path, condition)
-        return fail(refused) if refused else self._locks.refresh(path, expires_ms, self._judge.own(path, condition))
-
-    def unlock(self, path: str, token: str, condition: Condition) -> Deferred[None]:
-        """Release a lock of the user's own; needs `write`.  A lock of another user needs `admin` where it was taken,
-        and no `write`.
-
-        :raise Forbidden: another user has taken it.
-        """
-        is_admin = ADMIN in self._judge.grants.rights(path)
-        refused = (
-            self._judge.refuse_condition(path, condition) if is_admin else self._judge.refuse_change(path, condition)
-        )
-        return fail(refused) if refused else Deferred.fromCoroutine(self._unlock(path, token, condition))
-
-    async def _unlock(self, path: str, token: str, condition: Condition) -> None:
-        # The user of a lock never changes, so this holds when the lock is released, too.
-        [found] = await self._namespace.details([path])
-        for lock in found.locks:
-            is_strange = lock.token == token and not lock.obeys(self._judge.principal.name)
-            if is_strange and ADMIN not in self._judge.grants.rights(lock.path):
-                raise Forbidden(f"{path}: the lock {token} is another user's")
-        await self._locks.unlock(path, token, self._judge.own(path, condition))
-
-    def check(self, path: str, condition: Condition, *, changing: bool) -> Deferred[None]:
-        """Check a condition; needs `write` if a change is intended, and `read` otherwise."""
-        refused = self._judge.refuse(path, WRITE if changing else READ) or self._judge.refuse_condition(path, condition)
-        return (
-            fail(refused) if refused else self._locks.check(path, self._judge.own(path, condition), changing=changing)
-        )

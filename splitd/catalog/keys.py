@@ -122,7 +122,14 @@ class JournalledKeys:
         return self._make(judge, [path], partial(self._meters.claim_removal, path), condition)
 
     def copy_key(
-        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+        self,
+        source: str,
+        target: str,
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+        *,
+        relabels: bool = False,
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys.copy_key`."""
         copied: list[int] = []
@@ -137,7 +144,7 @@ class JournalledKeys:
             refuse_failed(state, condition, target, present, lock_ms)
             refuse_locked_file(state, attrs.evolve(condition, is_key=True), target, present, lock_ms)
             state.tree.version(target, is_key=True)  # it refuses a bucket that is not there
-            record, manifest = self._copied(source, target, found, media)
+            record, manifest = self._copied(source, target, found, media, relabels=relabels)
             copied.append(manifest.size)
             return record, (manifest, present is None)
 
@@ -147,12 +154,12 @@ class JournalledKeys:
         return self._make(judge, [source, target], claim, source_condition, condition)
 
     def _copied(
-        self, source: str, target: str, found: Manifest | Collection, media: Media | None
+        self, source: str, target: str, found: Manifest | Collection, media: Media | None, *, relabels: bool
     ) -> tuple[Record, Manifest]:
         """Return the record of a copy, and the manifest of the copy."""
         now_ms, said = self._changes.now_ms(), None if media is None else media.compact()
         if isinstance(found, Manifest):
-            if source == target and media is not None and media.is_relabelled(found.media):
+            if relabels:
                 now_ms = found.created_ms
             copy = msgspec.structs.replace(found, created_ms=now_ms, said=found.said if said is None else said)
             return records.KeyCopied(source, target, now_ms, said), copy

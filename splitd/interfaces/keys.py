@@ -99,18 +99,25 @@ class IKeys(Interface):
         """
 
     def copy_key(
-        source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+        source: str,
+        target: str,
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+        *,
+        relabels: bool = False,
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key to another one, which shares its parts.  Missing collections are made as for a new file.
 
-        A copy of a key onto itself gives it other headers.  The time of the copy is that of its making; that of a key
-        which only gets other tags, or another ACL, stays.
+        A copy of a key onto itself gives it other headers.
 
         :param source: the path of the key.
         :param target: the path of the copy's key.
         :param source_condition: the condition for `source`.
         :param condition: the condition for `target`.
         :param media: the headers of the copy; None for those of the source.
+        :param relabels: whether a key is copied onto itself to give it other tags, or another ACL: then it keeps its
+            time.  Else the time of the copy is that of its making.
         :return: a Deferred that fires with the copy's manifest, and whether there was no key `target` before.
         :raise NotFound: there is no key `source`.
         :raise ParentMissing: the bucket of `target` does not exist.

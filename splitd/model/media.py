@@ -39,10 +39,6 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         """Whether hardly another file has the same: it says something of this file's bytes."""
         return bool(self.etag or self.checksum or self.metadata)
 
-    def is_relabelled(self, before: Media) -> bool:
-        """Return whether only the tags and the ACL may differ: then S3 calls it the same object, of the same time."""
-        return msgspec.structs.replace(self, tags=(), acl="") == msgspec.structs.replace(before, tags=(), acl="")
-
     def compact(self) -> str | Media:
         """Return the form that a manifest stores: the type alone if no other header was sent."""
         has_more = self.encoding or self.language or self.disposition or self.cache_control or self.expires

@@ -162,10 +162,17 @@ class SocketKeys:
         return self._call(methods.DELETE_KEY, path, condition)
 
     def copy_key(
-        self, source: str, target: str, source_condition: Condition, condition: Condition, media: Media | None
+        self,
+        source: str,
+        target: str,
+        source_condition: Condition,
+        condition: Condition,
+        media: Media | None,
+        *,
+        relabels: bool = False,
     ) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys`."""
-        return self._call(methods.COPY_KEY, source, target, source_condition, condition, media)
+        return self._call(methods.COPY_KEY, source, target, source_condition, condition, media, relabels)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; see `IKeys`."""

@@ -169,7 +169,11 @@ LIST_KEYS: Method[Listing] = Method(
 FIND_KEY: Method[Manifest | Collection | None] = Method("keys", "find_key", [str], _Found, pack=_pack, unpack=_unpack)
 DELETE_KEY: Method[bool] = Method("keys", "delete_key", _CHANGE, bool)
 COPY_KEY: Method[tuple[Manifest, bool]] = Method(
-    "keys", "copy_key", [str, str, Condition, Condition, Media | None], tuple[Manifest, bool]
+    "keys",
+    "copy_key",
+    [str, str, Condition, Condition, Media | None, bool],
+    tuple[Manifest, bool],
+    keywords=["relabels"],
 )
 DELETE_EMPTY: Method[None] = Method("keys", "delete_empty", _CHANGE)
 

@@ -87,12 +87,14 @@ async def test_a_key_that_is_copied_onto_itself_is_as_a_new_one(s3: S3) -> None:
         for headers in (
             {"x_amz_storage_class": "STANDARD"},
             {"x_amz_metadata_directive": "REPLACE", "Content_Type": "text/x"},
+            {"x_amz_tagging_directive": "REPLACE", "x_amz_tagging": "number={}"},
         ):
             before = texts(
                 await s3.get(f"/bucket?delimiter=%2F&prefix={quote(key, safe='')}"), "Contents/LastModified"
             )[0]
-            for _ in range(1000):  # until the clock goes on
-                told = await s3.put(f"/bucket/{key}", b"", x_amz_copy_source=f"bucket/{key}", **headers)
+            for number in range(1000):  # until the clock goes on
+                sent = {name: text.format(number) for name, text in headers.items()}
+                told = await s3.put(f"/bucket/{key}", b"", x_amz_copy_source=f"bucket/{key}", **sent)
                 if texts(told, "LastModified") != [before]:
                     break
             else:

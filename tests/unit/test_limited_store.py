@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from splitd.access.grants import ADMIN, READ, WRITE, Grants, Principal
 from splitd.access.judge import Judge
-from splitd.access.limited import LimitedLocks, LimitedStore
+from splitd.access.limited import LimitedStore
 from splitd.access.limited_continued import LimitedContinuedUploads
+from splitd.access.limited_locks import LimitedLocks
 from splitd.access.publishing import Publishing
 from splitd.errors import Forbidden, LoginRequired, NotFound
 from splitd.interfaces.continued import ContinuedUpload

@@ -246,7 +246,9 @@ class Keys:
         target: tuple[str, str],
         source_condition: Condition,
         condition: Condition,
-        media: Media | None,
+        media: Media,
+        *,
+        relabels: bool = False,
     ) -> Manifest:
         """Copy an object, which shares its parts; see `IKeys.copy_key`.
 
@@ -257,7 +259,7 @@ class Keys:
         self._refuse_bucket(target[0])
         try:
             manifest, _ = await self._keys.copy_key(
-                path_of(*source), path_of(*target), source_condition, condition, media
+                path_of(*source), path_of(*target), source_condition, condition, media, relabels=relabels
             )
         except ParentMissing:
             raise no_such_bucket(target[0]) from None

@@ -49,7 +49,8 @@ async def put_object_acl(request: S3Request) -> None:
     found = await request.keys.stat(*target)
     # If it is replaced meanwhile, nobody has asked to publish the new one.
     same = unchanged_since(found)
-    await request.keys.copy(target, target, same, same, msgspec.structs.replace(found.media, acl=acl))
+    media = msgspec.structs.replace(found.media, acl=acl)
+    await request.keys.copy(target, target, same, same, media, relabels=True)
     answer(request.http, 200)
 
 

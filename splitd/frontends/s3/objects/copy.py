@@ -18,7 +18,7 @@ from splitd.frontends.s3.keys import path_of, unchanged_since
 from splitd.frontends.s3.payload.checksums import find_algorithm, parse_kept
 from splitd.frontends.s3.target import check_key, decode_key
 from splitd.frontends.s3.xml import document, format_time, text
-from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 
@@ -82,15 +82,9 @@ async def copy_object(request: S3Request) -> None:
         )
     media = _media(request, found.media, replaces=replaces, retags=retags)
     # What was just judged must be what is copied.
-    unchanged = unchanged_since(found)
-    # A key that is given new headers, or none, is a new object; one that is only given other tags keeps its time.
-    is_touched = is_same and media == found.media and unchanged is not ALWAYS
+    unchanged, condition = unchanged_since(found), write_condition(request.http)
     manifest = await request.keys.copy(
-        (source.bucket, source.key),
-        (request.bucket, request.key),
-        unchanged,
-        write_condition(request.http),
-        None if is_touched else media,
+        (source.bucket, source.key), (request.bucket, request.key), unchanged, condition, media
     )
     checksum = parse_kept(manifest.media.checksum)
     told = (

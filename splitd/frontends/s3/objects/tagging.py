@@ -46,7 +46,8 @@ async def _retag(request: S3Request, tags: Tags) -> None:
     found = await request.keys.stat(*target)
     # If it is replaced meanwhile, the tags are not put on the new one.
     same = unchanged_since(found)
-    await request.keys.copy(target, target, same, same, msgspec.structs.replace(found.media, tags=tags))
+    media = msgspec.structs.replace(found.media, tags=tags)
+    await request.keys.copy(target, target, same, same, media, relabels=True)
 
 
 def read_tags(body: bytes, most: int) -> Tags:
