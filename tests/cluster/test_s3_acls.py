@@ -163,6 +163,10 @@ async def test_an_acl_is_told_and_taken_as_a_document(users: Askers) -> None:
         (b"<x/>", (400, "MalformedACLError")),
         (b"<AccessControlPolicy/>", (400, "MalformedACLError")),
         (public.body.replace(b"FULL_CONTROL", b"ALL"), (400, "MalformedACLError")),
+        *(
+            (public.body.replace(end, b"<Other/>" + end), (400, "MalformedACLError"))
+            for end in (b"</Owner>", b"</Grantee>", b"</Grant>", b"</AccessControlList>", b"</AccessControlPolicy>")
+        ),
         (public.body.replace(b"AllUsers", b"AuthenticatedUsers"), (501, "NotImplemented")),
         (public.body.replace(b"<Permission>READ<", b"<Permission>WRITE<"), (501, "NotImplemented")),
         (public.body.replace(whose.encode(), b"0" * 64), (403, "AccessDenied")),
@@ -225,6 +229,9 @@ async def test_acls_do_not_count_in_a_bucket_that_takes_none(users: Askers) -> N
     assert texts(await nobody.get("/annas"), "Contents/Key") == ["closed", "open", "x"]
     assert code_of(await anna.put(where, controls("ObjectWriter"))) == (501, "NotImplemented")
     assert code_of(await anna.put(where, controls("x"))) == (400, "MalformedXML")
+    for end in (b"</Rule>", b"</OwnershipControls>"):
+        more = controls("BucketOwnerPreferred").replace(end, b"<Other/>" + end)
+        assert code_of(await anna.put(where, more)) == (400, "MalformedXML"), end
 
 
 @pytest_twisted.ensureDeferred

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from splitd.frontends.s3.buckets.notes import Owner
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.xml import document, element, only_text, parse, text
+from splitd.frontends.s3.xml import document, element, malformed, only_child, only_text, parse, refuse_others, text
 from splitd.model.buckets import PUBLIC_READ
 
 _PRIVATE = frozenset({"private", "bucket-owner-full-control", "bucket-owner-read"})
@@ -19,6 +19,7 @@ _REFUSED = frozenset({"public-read-write", "authenticated-read", "aws-exec-read"
 _EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+_MALFORMED = "MalformedACLError"
 _PERMISSIONS = frozenset({"FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"})
 
 
@@ -61,22 +62,26 @@ def read_policy(body: bytes, owner: Owner) -> str:
     :return: as for `read_acl`.
     :raise S3Error: it is none, or one that is neither private nor public-read.
     """
-    root = parse(body, "AccessControlPolicy", "MalformedACLError")
-    lists = root.findall("AccessControlList")
-    stated = root.find("Owner")
-    if len(lists) != 1 or stated is None:
-        raise S3Error("MalformedACLError", "The XML you provided was not well-formed")
+    root = parse(body, "AccessControlPolicy", _MALFORMED)
+    refuse_others(root, {"Owner", "AccessControlList"}, _MALFORMED)
+    grants, stated = (only_child(root, name, _MALFORMED) for name in ("AccessControlList", "Owner"))
+    if grants is None or stated is None:
+        raise malformed(_MALFORMED)
+    refuse_others(stated, {"ID", "DisplayName"}, _MALFORMED)
+    refuse_others(grants, {"Grant"}, _MALFORMED)
     if only_text(stated, "ID") != owner[0]:
         raise S3Error("AccessDenied", "the owner of what is in a bucket cannot be changed")
-    granted = [_read_grant(each, owner) for each in lists[0].findall("Grant")]
+    granted = [_read_grant(each, owner) for each in grants]
     return PUBLIC_READ if any(granted) else ""
 
 
 def _read_grant(grant: Element, owner: Owner) -> bool:
     """Return whether a grant is that of everybody to read."""
-    grantee, permission = grant.find("Grantee"), only_text(grant, "Permission")
+    refuse_others(grant, {"Grantee", "Permission"}, _MALFORMED)
+    grantee, permission = only_child(grant, "Grantee", _MALFORMED), only_text(grant, "Permission")
     if grantee is None or permission not in _PERMISSIONS:
-        raise S3Error("MalformedACLError", "The XML you provided was not well-formed")
+        raise malformed(_MALFORMED)
+    refuse_others(grantee, {"ID", "DisplayName", "EmailAddress", "URI"}, _MALFORMED)
     if only_text(grantee, "URI", "") == _EVERYBODY and permission == "READ":
         return True
     # The owner has all rights anyway.

@@ -95,14 +95,27 @@ def parse(body: bytes, root: str, code: str = "MalformedXML") -> Element:
     return found
 
 
-def refuse_others(parent: Element, known: SetOf[str]) -> None:
+def refuse_others(parent: Element, known: SetOf[str], code: str = "MalformedXML") -> None:
     """Refuse a document in which something stands that is not known: it may change what is meant.
 
     :param known: the names of the elements that there may be.
+    :param code: of the refusal.
     :raise S3Error: there are others.
     """
     if not {each.tag for each in parent} <= known:
-        raise malformed()
+        raise malformed(code)
+
+
+def only_child(parent: Element, name: str, code: str = "MalformedXML") -> Element | None:
+    """Return the only child of a name; None if there is none.
+
+    :param code: of the refusal.
+    :raise S3Error: there are several.
+    """
+    found = parent.findall(name)
+    if len(found) > 1:
+        raise malformed(code)
+    return found[0] if found else None
 
 
 def only_text(parent: Element, name: str, default: str | None = None) -> str:
@@ -115,6 +128,17 @@ def only_text(parent: Element, name: str, default: str | None = None) -> str:
     if len(found) > 1 or (not found and default is None) or (found and len(found[0])):
         raise malformed()
     return (found[0].text or "") if found else default or ""
+
+
+def only_flag(parent: Element, name: str) -> bool:
+    """Return whether the only child of a name says yes: `true` or 1, as in XML Schema; False if there is none.
+
+    :raise S3Error: there are several, or it says neither yes nor no.
+    """
+    said = only_text(parent, name, "false").strip().lower()
+    if said not in {"true", "1", "false", "0"}:
+        raise malformed()
+    return said in {"true", "1"}
 
 
 def malformed(code: str = "MalformedXML") -> S3Error:

@@ -16,12 +16,14 @@ from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.headers import check_tags
+from splitd.frontends.s3.headers import MOST_TAGS, check_tags
+from splitd.frontends.s3.objects.tagging import read_tag
 from splitd.frontends.s3.xml import (
     document,
     element,
     format_time,
     malformed,
+    only_child,
     only_text,
     parse,
     refuse_others,
@@ -37,6 +39,7 @@ _LEAST_MOVED, _LEAST = "x-amz-transition-default-minimum-object-size", "all_stor
 Terraform sends the header, and waits until it is told the value.
 """
 _KNOWN = frozenset({"ID", "Status", "Prefix", "Filter", "Expiration", "AbortIncompleteMultipartUpload"})
+_CONDITIONS = frozenset({"Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"})
 _OTHERS = frozenset({"Transition", "NoncurrentVersionTransition", "NoncurrentVersionExpiration"})
 
 
@@ -90,8 +93,7 @@ def _read(rule: Element) -> LifecycleRule:
         raise malformed()
     prefix, tags, larger, smaller = _read_filter(rule)
     days, date_ms = _read_expiration(rule)
-    abort = _child(rule, "AbortIncompleteMultipartUpload")
-    abort_days = None if abort is None else _days(only_text(abort, "DaysAfterInitiation"), abort.tag)
+    abort_days = _read_abort(rule)
     if days is None and date_ms is None and abort_days is None:
         raise S3Error("InvalidRequest", "At least one action needs to be specified in a rule")
     if abort_days is not None and (tags or larger is not None or smaller is not None):
@@ -111,28 +113,21 @@ def _read(rule: Element) -> LifecycleRule:
     )
 
 
-def _child(parent: Element, name: str) -> Element | None:
-    found = parent.findall(name)
-    if len(found) > 1:
-        raise malformed()
-    return found[0] if found else None
-
-
 Filter = tuple[str, tuple[tuple[str, str], ...], int | None, int | None]
 
 
 def _read_filter(rule: Element) -> Filter:
     """Return the prefix, the tags and the bounds of the size."""
-    chosen = _child(rule, "Filter")
+    chosen = only_child(rule, "Filter")
     if chosen is None:
         return _check_prefix(only_text(rule, "Prefix")), (), None, None
     if rule.find("Prefix") is not None or len(chosen) > 1:
         raise malformed()
-    both = _child(chosen, "And")
+    both = only_child(chosen, "And")
     holder = chosen if both is None else both
-    tags = check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in holder.findall("Tag")], 10)
+    refuse_others(holder, _CONDITIONS)
+    tags = check_tags([read_tag(tag) for tag in holder.findall("Tag")], MOST_TAGS)
     larger, smaller = (_size(only_text(holder, name, "")) for name in ("ObjectSizeGreaterThan", "ObjectSizeLessThan"))
-    refuse_others(holder, {"Prefix", "Tag", "And", "ObjectSizeGreaterThan", "ObjectSizeLessThan"})
     return _check_prefix(only_text(holder, "Prefix", "")), tags, larger, smaller
 
 
@@ -152,15 +147,25 @@ def _size(value: str) -> int | None:
 
 def _read_expiration(rule: Element) -> tuple[int | None, int | None]:
     """Return the days, or the date."""
-    found = _child(rule, "Expiration")
+    found = only_child(rule, "Expiration")
     if found is None:
         return None, None
+    refuse_others(found, {"Days", "Date", "ExpiredObjectDeleteMarker"})
     if found.find("ExpiredObjectDeleteMarker") is not None:
         raise S3Error("NotImplemented", "ExpiredObjectDeleteMarker: there are no delete markers without versions")
     days, date = only_text(found, "Days", ""), only_text(found, "Date", "")
     if bool(days) == bool(date):
         raise malformed()
     return (_days(days, "Expiration"), None) if days else (None, _date(date))
+
+
+def _read_abort(rule: Element) -> int | None:
+    """Return the days after which uploads in parts are aborted."""
+    found = only_child(rule, "AbortIncompleteMultipartUpload")
+    if found is None:
+        return None
+    refuse_others(found, {"DaysAfterInitiation"})
+    return _days(only_text(found, "DaysAfterInitiation"), found.tag)
 
 
 def _days(value: str, action: str) -> int:

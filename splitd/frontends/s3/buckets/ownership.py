@@ -6,14 +6,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.htm
 
 from __future__ import annotations
 
-from functools import partial
 from operator import attrgetter
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.kept import drop_note, find_note
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, text
+from splitd.frontends.s3.xml import document, element, malformed, only_child, only_text, parse, refuse_others, text
 from splitd.model.buckets import ENFORCED, OWNERSHIP, PREFERRED
 
 
@@ -26,11 +25,7 @@ async def get_bucket_ownership(request: S3Request) -> None:
 
 async def put_bucket_ownership(request: S3Request) -> None:
     """Let ACLs count, or not."""
-    controls = await request.understand(await request.read_xml(), partial(parse, root="OwnershipControls"))
-    rules = controls.findall("Rule")
-    if len(rules) != 1:
-        raise malformed()
-    ownership = read_ownership(only_text(rules[0], "ObjectOwnership").strip())
+    ownership = await request.understand(await request.read_xml(), _read_controls)
     refuse_published(ownership, (await request.door.buckets.notes(request.bucket)).acl)
     await request.keys.note(request.bucket, OWNERSHIP, ownership)
     answer(request.http, 200)
@@ -39,6 +34,16 @@ async def put_bucket_ownership(request: S3Request) -> None:
 async def delete_bucket_ownership(request: S3Request) -> None:
     """Let ACLs count, as in a bucket of which nobody has said it."""
     await drop_note(request, OWNERSHIP)
+
+
+def _read_controls(body: bytes) -> str:
+    root = parse(body, "OwnershipControls")
+    refuse_others(root, {"Rule"})
+    rule = only_child(root, "Rule")
+    if rule is None:
+        raise malformed()
+    refuse_others(rule, {"ObjectOwnership"})
+    return read_ownership(only_text(rule, "ObjectOwnership").strip())
 
 
 def read_ownership(value: str) -> str:

@@ -19,7 +19,7 @@ from splitd.frontends.s3.door import LIST_LIMIT, S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.frontends.s3.target import check_key
-from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, refuse_others, text
+from splitd.frontends.s3.xml import document, element, malformed, only_flag, only_text, parse, refuse_others, text
 
 _MOST = 1000
 """Keys that one request may delete."""
@@ -60,7 +60,7 @@ def _read(body: bytes) -> tuple[list[_Doomed], bool]:
     objects = root.findall("Object")
     if not objects or len(objects) > _MOST:
         raise malformed()
-    return [_read_object(each) for each in objects], only_text(root, "Quiet", "false").strip().lower() == "true"
+    return [_read_object(each) for each in objects], only_flag(root, "Quiet")
 
 
 def _read_object(each: Element) -> _Doomed:

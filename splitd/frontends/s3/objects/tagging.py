@@ -66,9 +66,13 @@ def read_tags(body: bytes, most: int) -> Tags:
 def read_tag_set(tags: Element, most: int) -> Tags:
     """Read the tags that are the content of an element; see `read_tags`."""
     refuse_others(tags, {"Tag"})
-    for tag in tags:
-        refuse_others(tag, {"Key", "Value"})
-    return check_tags([(only_text(tag, "Key"), only_text(tag, "Value")) for tag in tags], most)
+    return check_tags([read_tag(tag) for tag in tags], most)
+
+
+def read_tag(tag: Element) -> tuple[str, str]:
+    """Return the key and the value of a tag that is the content of an element."""
+    refuse_others(tag, {"Key", "Value"})
+    return only_text(tag, "Key"), only_text(tag, "Value")
 
 
 def write_tags(tags: Tags) -> bytes:
