@@ -265,40 +265,40 @@ class Changes:
         durable: bool,
     ) -> Deferred[_Result]:
         answered: Deferred[_Result] = Deferred()  # cancelling it cannot take the records back
-        answer: _Result | Failure = result
-        left = len(records)
 
-        def written(outcome: Failure | None, record: Record) -> None:
-            nonlocal answer, left
+        def written(outcome: Failure | None) -> None:
+            answer: _Result | Failure = result
             if outcome is None:
-                try:
-                    self._changed(record)
-                    enact(self._state, record)
-                except Exception as problem:
-                    # The change was judged to be right, and its record is in the journal, but cannot be applied.  Any
-                    # further change would make that worse.
-                    answer = Failure()
-                    self._contradiction = f"the journal contradicts itself: {problem}"
-                    self._log.failure("a record was written that cannot be applied", answer)
+                for record in records:
+                    answer = self._enact(record) or answer
             else:
                 answer = outcome
                 if undo is not None:
                     undo()
-            left -= 1
-            if left:
-                return
             self._work()
             self._turns.end(turn)
             if not answered.called:
                 answered.callback(answer)  # a Failure is an errback
 
-        if len(records) == 1:
-            self._journal.append(records[0], durable=durable).addBoth(written, records[0])
-        else:
-            with self._journal.together():
-                for record in records:
-                    self._journal.append(record, durable=durable).addBoth(written, record)
+        self._journal.append_all(records, durable=durable).addBoth(written)
         return answered
+
+    def _enact(self, record: Record) -> Failure | None:
+        """Let a record that was written take effect.
+
+        :return: why it cannot.
+        """
+        try:
+            self._changed(record)
+            enact(self._state, record)
+        except Exception as problem:
+            # The change was judged to be right, and its record is in the journal, but cannot be applied.  Any further
+            # change would make that worse.
+            failure = Failure()
+            self._contradiction = f"the journal contradicts itself: {problem}"
+            self._log.failure("a record was written that cannot be applied", failure)
+            return failure
+        return None
 
 
 def printable(reason: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import msgspec
@@ -144,6 +144,14 @@ class IJournal(Interface):
         :return: a Deferred that fires with None.
         :raise CatalogReadOnly: writing or syncing failed, now or earlier.  The record may or may not be in the journal,
             and nothing can be appended any more.
+        """
+
+    def append_all(records: Sequence[Record], *, durable: bool) -> Deferred[None]:
+        """Append some records, at least one, one after the other.
+
+        :param durable: as for `append`, for all of them.
+        :return: a Deferred that fires with None when `append` would have fired for the last one.
+        :raise CatalogReadOnly: as `append` does.  Each of the records may be in the journal or not.
         """
 
     def together() -> AbstractContextManager[None]:

@@ -168,6 +168,27 @@ async def test_an_append_that_is_cancelled_is_in_the_journal_all_the_same(place:
 
 
 @pytest_twisted.ensureDeferred
+async def test_records_that_are_appended_in_one_call_are_there_in_their_order(place: Place) -> None:
+    journal = await opened(place)
+    fired: list[str] = []
+    appended = [
+        journal.append(record(0), durable=True).addCallback(lambda _: fired.append("before")),
+        journal.append_all([record(1), record(2), record(3)], durable=False).addCallback(
+            lambda _: fired.append("some")
+        ),
+        journal.append_all([record(4), record(5)], durable=True).addCallback(lambda _: fired.append("durable")),
+        journal.append(record(6), durable=True).addCallback(lambda _: fired.append("after")),
+    ]
+    await gatherResults(appended)
+    assert fired == ["before", "some", "durable", "after"]
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        await journal.append_all([record(7), CollectionMade("/\ud800", 1)], durable=True)
+    await journal.append(record(7), durable=True)
+    await journal.close()
+    assert await contents(place) == [record(number) for number in range(8)]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_record_that_cannot_be_written_down_is_refused_and_all_else_goes_on(place: Place) -> None:
     journal = await opened(place)
     await journal.append(record(0), durable=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 import attrs
+import msgspec
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
@@ -49,9 +50,10 @@ class IFolderLock(Protocol):
         """Release the folder.  May be called more than once, and before `acquire`."""
 
 
-@attrs.frozen
-class _Waiting:
-    line: bytes
+class _Waiting(msgspec.Struct, frozen=True):
+    """Records that were appended in one call."""
+
+    lines: list[bytes]
     durable: bool
     outcome: Deferred[None]
 
@@ -221,15 +223,23 @@ class FileJournal:
 
         :raise ValueError: the record cannot be encoded.  It was not written; the journal can still be used.
         """
+        return self.append_all((record,), durable=durable)
+
+    def append_all(self, records: Sequence[Record], *, durable: bool) -> Deferred[None]:
+        """Append some records; see `IJournal`.
+
+        :raise ValueError: a record cannot be encoded.  None was written; the journal can still be used.
+        """
         if self.failure or not self._open:
             return fail(CatalogReadOnly(self.failure or f"journal {self._folder} is not open"))
+        synced = self._synced
         try:
-            line = encode_line(self._next, self._synced, record)
+            lines = [encode_line(number, synced, record) for number, record in enumerate(records, self._next)]
         except ValueError as problem:
             return fail(problem)
-        self._next += 1
+        self._next += len(lines)
         outcome: Deferred[None] = Deferred()
-        self._waiting.append(_Waiting(line, durable, outcome))
+        self._waiting.append(_Waiting(lines, durable, outcome))
         self._begin_writing()
         return outcome
 
@@ -251,7 +261,7 @@ class FileJournal:
     async def _write_waiting(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            lines = [waiting.line for waiting in batch]
+            lines = [line for waiting in batch for line in waiting.lines]
             durable = any(waiting.durable for waiting in batch)
             if self._copies is not None:
                 self._copies.send(lines, durable=durable)
@@ -260,17 +270,21 @@ class FileJournal:
             except Exception as problem:
                 self._fail(problem, batch)
             else:
-                self._written += len(batch)
-                self._appended += len(batch)
+                before = self._written
+                self._written += len(lines)
+                self._appended += len(lines)
                 if durable:
                     self._synced = self._written
-                self._largest_batch = max(self._largest_batch, len(batch))
-                self._answer(batch, durable=durable)
+                self._largest_batch = max(self._largest_batch, len(lines))
+                self._answer(batch, before, durable=durable)
                 self._compact_where_needed()
         self._writing = False
 
-    def _answer(self, batch: list[_Waiting], *, durable: bool) -> None:
-        """Fire the Deferreds of records that were written, or let them wait until enough copies have them."""
+    def _answer(self, batch: list[_Waiting], before: int, *, durable: bool) -> None:
+        """Fire the Deferreds of records that were written, or let them wait until enough copies have them.
+
+        :param before: the number of the record before them.
+        """
         if self._copies is None:
             for waiting in batch:
                 waiting.outcome.callback(None)
@@ -279,8 +293,10 @@ class FileJournal:
             for waiting in batch:
                 waiting.outcome.errback(CatalogReadOnly(self.failure))
             return
-        for number, waiting in enumerate(batch, self._written + 1 - len(batch)):
-            self._unconfirmed.append((number if waiting.durable else 0, waiting.outcome))
+        last = before
+        for waiting in batch:
+            last += len(waiting.lines)
+            self._unconfirmed.append((last if waiting.durable else 0, waiting.outcome))
         self._copies.written(self._written + 1, durable)
         self._release()
 

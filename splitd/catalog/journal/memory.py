@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import attrs
@@ -84,15 +84,20 @@ class MemoryJournal:
 
     def append(self, record: Record, *, durable: bool) -> Deferred[None]:
         """Append a record; see `IJournal`."""
+        return self.append_all((record,), durable=durable)
+
+    def append_all(self, records: Sequence[Record], *, durable: bool) -> Deferred[None]:
+        """Append some records; see `IJournal`."""
         if self._next_failure and not self.failure:
             self._fail(self._next_failure)
         if self.failure or not self._open:
             return fail(CatalogReadOnly(self.failure or "the journal is not open"))
         try:
-            number = len(self._folder.lines) + 1
-            self._folder.lines.append(encode_line(number, number - 1, record))
+            first = len(self._folder.lines) + 1
+            lines = [encode_line(number, number - 1, record) for number, record in enumerate(records, first)]
         except ValueError as problem:
             return fail(problem)
+        self._folder.lines += lines
         if not self._waiting and not (durable and self._held):
             return succeed(None)
         outcome: Deferred[None] = Deferred()
