@@ -38,7 +38,7 @@ from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.state import State
-from splitd.errors import BadName
+from splitd.errors import BadName, NotAFile, ParentMissing, SplitdError
 from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.fronts import IFronts
 from splitd.interfaces.journal import IJournal
@@ -231,10 +231,18 @@ class JournalledCatalog:
         check_key_path(path) if condition.is_key else check_path(path)
         self._changes.refuse_read_only()
         lock_ms, is_key = self._changes.lock_ms(), condition.is_key
-        present = self._state.find_key(path) if is_key else self._state.find(path)
+        refusal: SplitdError | None = None  # of a path where no file can be put
+        try:
+            version = self._state.tree.version(path, is_key=is_key)
+        except (NotAFile, ParentMissing) as problem:
+            version, refusal = None, problem
+        present: Manifest | Collection | None = version and self._state.moves.place(version)
+        if is_key or refusal is not None:
+            present = self._state.find_key(path) if is_key else self._state.find(path)
         refuse_failed(self._state, condition, path, present, lock_ms)
         refuse_locked_file(self._state, condition, path, present, lock_ms)
-        self._state.tree.version(path, is_key=is_key)  # it refuses a path where no file can be put
+        if refusal is not None:
+            raise refusal
         replaced = present if isinstance(present, Manifest) else None
         layout = self._state.asked_layout(folder_of(path))[1]
         return Admitted(replaced, hold(self._state, condition, path, lock_ms), layout)

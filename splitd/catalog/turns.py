@@ -63,7 +63,8 @@ class Turns:
         """
         turn = Turn(keys)
         for key, outside in turn.places:
-            turn.wait_for(self._below.get(key, ()))
+            if key in self._below:
+                turn.wait_for(self._below[key])
             for same in (key, *outside):
                 # Waiting for the last turn with this key is enough: it waits for all earlier ones.
                 if same in self._at:
@@ -109,6 +110,8 @@ class Turns:
 
 
 def _place(key: str) -> tuple[str, tuple[str, ...]]:
+    if "/" not in key:  # as the id of an upload
+        return key, ()
     place = place_of(key) if key.startswith("/") else key
     return place, tuple(above(place))
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed
 
 
-def folders_of(path: str) -> tuple[list[str], str] | None:
+@lru_cache(maxsize=512)  # a path is looked up at each of the steps that a change of it takes
+def folders_of(path: str) -> tuple[tuple[str, ...], str] | None:
     """Return the names of the collections that a path leads through, and its last name, which is empty if the path
     ends with a slash; None for a text that does not begin with a slash.
     """
     first, *names = path.split("/")
-    return (names[:-1], names[-1]) if names and not first else None
+    return (tuple(names[:-1]), names[-1]) if names and not first else None
 
 
-def descend(root: Branch, folders: list[str]) -> Branch | None:
+def descend(root: Branch, folders: Sequence[str]) -> Branch | None:
     """Return the collection that some collections' names lead to; None if one of them is missing."""
     branch = root
     for name in folders:
@@ -86,7 +88,7 @@ def nearest(above: Branch, path: str, name: str) -> tuple[str, str]:
     :param name: the name of the property.
     :return: the collection's path, and its value of the property; two empty texts if there is none.
     """
-    folders, last = folders_of(path) or ([], "")
+    folders, last = folders_of(path) or ((), "")
     value = above.properties_of("").get(name)
     found = ("", "") if value is None else ("/", value)
     branch, so_far = above.members[""], "/"

@@ -16,7 +16,7 @@ def make_folders(root: Branch, path: str, time_ms: int) -> int:
     :return: how many were made.
     :raise ParentMissing: the path lies in a collection right below the root that does not exist.
     """
-    folders, _ = folders_of(path) or ([], "")
+    folders, _ = folders_of(path) or ((), "")
     made = 0
     branch = root
     for depth, name in enumerate(folders):
@@ -33,7 +33,7 @@ def make_folders(root: Branch, path: str, time_ms: int) -> int:
 
 def first_missing(root: Branch, path: str) -> str | None:
     """Return the path of the first collection that a path lies in and that does not exist; None if all exist."""
-    folders, _ = folders_of(path) or ([], "")
+    folders, _ = folders_of(path) or ((), "")
     branch, so_far = root, "/"
     for name in folders:
         so_far += name + "/"
@@ -46,7 +46,7 @@ def first_missing(root: Branch, path: str) -> str | None:
 
 def is_in_implied(root: Branch, path: str) -> bool:
     """Whether one of the collections that a path lies in is implied, or does not exist."""
-    folders, _ = folders_of(path) or ([], "")
+    folders, _ = folders_of(path) or ((), "")
     branch = root
     for name in folders:
         entry = branch.members.get(name + "/")
@@ -61,7 +61,7 @@ def first_pruned(root: Branch, path: str) -> str | None:
 
     :param path: that of the only entry that is to be removed.
     """
-    folders, _ = folders_of(path.removesuffix("/")) or ([], "")
+    folders, _ = folders_of(path.removesuffix("/")) or ((), "")
     branch, so_far, first = root, "/", None
     for name in folders:
         entry = branch.members.get(name + "/")
@@ -80,7 +80,7 @@ def prune(root: Branch, path: str, time_ms: int) -> list[str]:
     :param path: that of a member that was removed, or of a collection.
     :return: the paths of the collections that were removed, the innermost first.
     """
-    folders, _ = folders_of(path) or ([], "")
+    folders, _ = folders_of(path) or ((), "")
     chain: list[tuple[Branch, str, str]] = []
     branch, so_far = root, "/"
     for name in folders:

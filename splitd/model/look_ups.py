@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from splitd.errors import NotACollection, NotFound
 from splitd.model.branch import NO_PROPERTIES, Branch
 from splitd.model.entries import Collection
-from splitd.model.finding import all_entries, all_properties, find, nearest
+from splitd.model.finding import all_entries, all_properties, find, folders_of, nearest
 from splitd.model.implied import first_missing, first_pruned, is_in_implied
 from splitd.model.manifest import Manifest
 from splitd.model.order import page
@@ -133,7 +133,16 @@ class LookUps:
         """Whether a record of a new entry at this path must be applied as that of a key (see `put`): a collection that
         the path lies in is implied or missing, or a collection has the same name.
         """
-        return path.endswith("/") or self.is_in_implied(path) or find(self._root, path + "/") is not None
+        if path.endswith("/"):
+            return True
+        folders, name = folders_of(path) or ((), "")
+        branch = self._root
+        for folder in folders:
+            entry = branch.members.get(folder + "/")
+            if not isinstance(entry, Branch) or entry.implied:
+                return True
+            branch = entry
+        return name + "/" in branch.members
 
     def is_in_implied(self, path: str) -> bool:
         """Whether one of the collections that a path lies in is implied, or does not exist."""

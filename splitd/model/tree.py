@@ -113,7 +113,7 @@ class Tree(LookUps):
     def _put_key(self, path: str, file: Packed, time_ms: int) -> Packed | None:
         replaced = self._key_version(path)
         self._length += make_folders(self._root, path, time_ms)  # with a slash at the end of the path: itself, too
-        folders, name = folders_of(path) or ([], "")
+        folders, name = folders_of(path) or ((), "")
         self._length += 1
         if name:
             node = descend(self._root, folders)
@@ -311,7 +311,7 @@ class Tree(LookUps):
 
     def _place(self, path: str) -> tuple[Branch, str]:
         """Return the collection that a path lies in, and the path's last name, with the slash of the path."""
-        folders, name = folders_of(place_of(path)) or ([], "")
+        folders, name = folders_of(place_of(path)) or ((), "")
         node = descend(self._root, folders)
         if node is None:
             raise ParentMissing(f"there is no collection {parent(path)}")
