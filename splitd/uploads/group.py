@@ -13,6 +13,7 @@ from contextvars import Context
 from typing import TypeAlias
 
 import attrs
+import msgspec
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -72,16 +73,17 @@ class _File:
 
     def __attrs_post_init__(self) -> None:
         self.answer = Deferred(self._give_up)
-        self.stored_size = self.intent.stored_size(0) or 0
+        self.stored_size = self.intent.reserved
 
     def _give_up(self, _: Deferred[Stored]) -> None:
         self.given_up = True
 
-    def parts(self) -> list[tuple[str, bytes]]:
-        """The ids and stored bytes of its parts, by their index."""
+    def encode(self, columns: Sequence[list[tuple[str, bytes]]]) -> None:
+        """Append the id and the stored bytes of each of its parts to the column of its index."""
         upload, layout = self.intent.upload, self.intent.layout
         parts = encode_parts(upload, layout.unit, cut_whole(layout, self.data))
-        return [(f"{upload}.{index}", data) for index, data in enumerate(parts)]
+        for index, (column, data) in enumerate(zip(columns, parts, strict=True)):
+            column.append((f"{upload}.{index}", data))
 
 
 class GroupCommit:
@@ -252,8 +254,7 @@ class GroupCommit:
         """
         columns: list[list[tuple[str, bytes]]] = [[] for _ in nodes]
         for file in files:
-            for column, part in zip(columns, file.parts(), strict=True):
-                column.append(part)
+            file.encode(columns)
         puts = {node: self._put(node, parts) for node, parts in zip(nodes, columns, strict=True) if node}
         problems: list[dict[str, StoragedError]] = [{} for _ in files]
 
@@ -355,7 +356,7 @@ class GroupCommit:
             return
         self._log.info("upload of {path} is tried again elsewhere: {reasons}",
                        path=file.intent.path, reasons=name_failed(failed))  # fmt: skip
-        file.intent = attrs.evolve(file.intent, upload=self._new_id())
+        file.intent = msgspec.structs.replace(file.intent, upload=self._new_id())
         self._wait(file)
 
     async def _clean_up(self, file: _File, reason: str) -> None:

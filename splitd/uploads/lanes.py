@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import attrs
+import msgspec
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
@@ -27,12 +28,12 @@ _UNKNOWN_SIZE_GUESS = 16 * 1024 * 1024
 """The bytes that are reserved on a node for each part of unknown size until it is stored."""
 
 
-@attrs.frozen
-class Intent:
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """The file to store, and the condition for it.
 
     :param upload: the id of the upload, 32 hexadecimal digits.
     :param size: the bytes of the file, or None if unknown.
+    :param largest: the bytes that its largest part will take, or None if unknown.
     :param said: the headers that the client sent with the file, as `Media.compact` returns them.
     :param may_miss: how many of its parts may stay unstored.
     :param segment_of: if it is a segment, the id of its continued upload; else empty.
@@ -43,6 +44,7 @@ class Intent:
     upload: str
     path: str
     size: int | None
+    largest: int | None
     said: str | Media
     condition: Condition
     layout: Layout
@@ -69,8 +71,7 @@ class Intent:
     @property
     def reserved(self) -> int:
         """The bytes to reserve on each node."""
-        largest = self.stored_size(0)
-        return _UNKNOWN_SIZE_GUESS if largest is None else largest
+        return _UNKNOWN_SIZE_GUESS if self.largest is None else self.largest
 
     def release(self, registry: INodeRegistry, node: str) -> None:
         """Release the room that was reserved on a node because the size is unknown; do nothing if it is known."""

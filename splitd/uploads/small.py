@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
+import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -81,7 +81,7 @@ class SmallUpload:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._finishing is None, "an upload ends once"
         if said is not None and said != self._intent.said:
-            self._intent = attrs.evolve(self._intent, said=said)
+            self._intent = msgspec.structs.replace(self._intent, said=said)
         try:
             data = self._take_file()
         except LengthMismatch as problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
+import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -163,7 +163,7 @@ class Upload:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._ending is None, "an upload ends once"
         if said is not None:
-            self._intent = attrs.evolve(self._intent, said=said)
+            self._intent = msgspec.structs.replace(self._intent, said=said)
         ending = Deferred.fromCoroutine(self._finish())
         self._ending = settled([ending])
         return ending

@@ -130,12 +130,11 @@ class Uploads:
         :raise CatalogReadOnly: the catalog cannot record the upload.  Nothing was begun.
         """
         intent = self._intend(path, size, said, condition, layout, segment_of, number, replaces)
-        if size:
-            largest = largest_part(intent.layout, size)
-            if largest <= self._cutting.small_part:
-                await find_room(self._registry, lambda: self._registry.check_room(intent.least, largest))
-                if self._small.take(size):
-                    return self._begin_small(intent)
+        largest = intent.largest
+        if size and largest is not None and largest <= self._cutting.small_part:
+            await find_room(self._registry, lambda: self._registry.check_room(intent.least, largest))
+            if self._small.take(size):
+                return self._begin_small(intent)
         return await self._begin_streamed(intent)
 
     def begin_soon(
@@ -147,11 +146,10 @@ class Uploads:
         :return: the upload; None if nothing was begun.
         """
         intent = self._intend(path, size, said, condition, layout)
-        largest = largest_part(intent.layout, size)
-        if not size or largest > self._cutting.small_part:
+        if not size or intent.reserved > self._cutting.small_part:
             return None
         try:
-            self._registry.check_room(intent.least, largest)
+            self._registry.check_room(intent.least, intent.reserved)
         except NotEnoughNodes:
             return None
         return self._begin_small(intent) if self._small.take(size) else None
@@ -169,8 +167,9 @@ class Uploads:
     ) -> Intent:
         cutting = self._cutting
         cut = cutting.layout_for(layout)
+        largest = None if size is None else largest_part(cut, size)
         of = segment_of, number, replaces
-        return Intent(cutting.new_id(), path, size, said, condition, cut, cutting.may_miss(cut), *of)
+        return Intent(cutting.new_id(), path, size, largest, said, condition, cut, cutting.may_miss(cut), *of)
 
     def _begin_small(self, intent: Intent) -> SmallUpload:
         def ended(upload: SmallUpload, committed: bool) -> None:

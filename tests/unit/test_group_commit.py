@@ -18,7 +18,7 @@ from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
 from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, PreconditionFailed, UploadFailed
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.manifest import Manifest
+from splitd.model.manifest import Manifest, largest_part
 from splitd.model.striping import Layout
 from splitd.nodes.reporting import ReportingStore
 from splitd.upkeep.reaper import Reaper
@@ -141,7 +141,8 @@ class Service:
         return f"{next(self._ids):032x}"
 
     def put(self, path: str, condition: Condition = ALWAYS, data: bytes = DATA) -> Deferred[Stored]:
-        intent = Intent(self.new_id(), path, len(data), "", condition, self.layout, self.may_miss)
+        size, largest = len(data), largest_part(self.layout, len(data))
+        intent = Intent(self.new_id(), path, size, largest, "", condition, self.layout, self.may_miss)
         return self.group.store(intent, data)
 
     @property
@@ -235,9 +236,7 @@ async def test_a_group_has_a_limit() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_where_there_is_no_room_for_all_some_find_theirs() -> None:
-    alone = Intent("0" * 32, "/", len(DATA), "", ALWAYS, LAYOUT).stored_size(0)
-    assert alone is not None
-    service = await Service(room=3 * alone).start()
+    service = await Service(room=3 * largest_part(LAYOUT, len(DATA))).start()
     stored = [service.put(f"/{number}") for number in range(5)]
     service.clock.advance(0)
     outcomes = []

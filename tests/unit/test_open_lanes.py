@@ -65,7 +65,7 @@ class Bench:
         self.errors: list[SplitdError] = []
         self.slow: list[str] = []
         self.released: list[str] = []
-        self.intent = Intent(A, "/f", None, "", ALWAYS, Layout(6, 2, 4), may_miss)
+        self.intent = Intent(A, "/f", None, None, "", ALWAYS, Layout(6, 2, 4), may_miss)
         lanes = {
             index: Lane(NODES[index], writer, PartEncoder(PartId(A, index), 4))
             for index, writer in self.writers.items()
