@@ -7,15 +7,13 @@ other nodes, one that fails is replaced: the bytes are still here.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context
 from typing import TypeAlias
 
 import attrs
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -27,6 +25,7 @@ from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
 from splitd.uploads.answers import Outcomes, all_answers
+from splitd.uploads.gathering import Gathering
 from splitd.uploads.lanes import Intent, explain_failed, name_failed, place_fewer
 from storaged.http import reason_of
 from storaged.parts.errors import NodeUnavailable, NoSpace, NotAsked, StoragedError
@@ -35,17 +34,6 @@ from storaged.system.clocks import WallClock
 from storaged.system.tracing import doing_for, present_requests
 
 Stored: TypeAlias = tuple[Manifest, bool]
-
-_AT_ONCE = 1
-"""Groups whose parts are on their way.  While they are, the next group gathers."""
-
-_PATIENCE_S = 0.02
-"""How long a file waits for those before it: where a node is slow, others need not be."""
-
-_MOST_FILES = 256
-
-_MOST_BYTES = 1024 * 1024
-"""Of the parts for one node: so much it takes in one message."""
 
 _MOST_FAILED = 3
 """Nodes that may fail one file; where more do, it is not the nodes."""
@@ -120,9 +108,7 @@ class GroupCommit:
         self._new_id = new_id
         self._clock = clock
         self._wall = wall
-        self._waiting: deque[_File] = deque()
-        self._begins: IDelayedCall | None = None
-        self._sending = 0
+        self._gathering: Gathering[_File] = Gathering(clock, self._begin)
         self._groups: set[Deferred[None]] = set()
 
     def store(self, intent: Intent, data: bytes) -> Deferred[Stored]:
@@ -131,42 +117,18 @@ class GroupCommit:
         Where the Deferred is cancelled it may be committed still.
         """
         file = _File(intent, data)
-        self._wait(file)
+        self._gathering.add(file)
         return file.answer
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""
-        while self._groups or self._waiting:
+        while self._groups or self._gathering:
             if self._groups:
                 await DeferredList(list(self._groups))
             else:
-                self._begin()
+                self._gathering.begin()
 
-    def _wait(self, file: _File) -> None:
-        self._waiting.append(file)
-        if self._begins is None:
-            # Never at once: what else arrives in this turn of the reactor goes along.
-            self._begins = self._clock.callLater(0 if self._sending < _AT_ONCE else _PATIENCE_S, self._begin)
-
-    def _sent(self) -> None:
-        self._sending -= 1
-        if self._begins is not None and self._sending < _AT_ONCE:
-            # At once: behind the commits of this group, its records would wait for the sync of those.
-            Context().run(self._begin)  # it is not done for the requests of this group
-
-    def _begin(self) -> None:
-        if self._begins is not None and self._begins.active():
-            self._begins.cancel()
-        self._begins = None
-        files: list[_File] = []
-        size = 0
-        while self._waiting and len(files) < _MOST_FILES and size + self._waiting[0].stored_size <= _MOST_BYTES:
-            file = self._waiting.popleft()
-            if not file.given_up:
-                files.append(file)
-                size += file.stored_size
-        if self._waiting:
-            self._begins = self._clock.callLater(_PATIENCE_S, self._begin)
+    def _begin(self, files: Sequence[_File]) -> None:
         layouts: dict[Layout, list[_File]] = {}  # one group takes one set of nodes
         for file in files:
             layouts.setdefault(file.intent.layout, []).append(file)
@@ -205,14 +167,17 @@ class GroupCommit:
             await self._store(files[:middle])
             await self._store(files[middle:])
             return
-        self._sending += 1
+        self._gathering.began()
         try:
             if not await self._begin_uploads(files, nodes):
                 return
             problems = await self._put_parts(files, nodes)
+            ends = self._end(files, nodes, problems)
+            # They are written together.  One that has to wait for its turn does not hold up the next group.
+            await DeferredList(ends, fireOnOneCallback=True)
         finally:
-            self._sent()
-        await self._end(files, nodes, problems)
+            self._gathering.ended(len(files))
+        await DeferredList(ends)
 
     def _place(self, files: Sequence[_File]) -> list[str]:
         """Choose the nodes of some files of one layout; "" for parts that no node takes."""
@@ -279,10 +244,13 @@ class GroupCommit:
 
         return maybeDeferred(self._registry.store(node).put_all, parts).addErrback(fault)
 
-    async def _end(
+    def _end(
         self, files: Sequence[_File], nodes: Sequence[str], problems: Sequence[dict[str, StoragedError]]
-    ) -> None:
-        """Commit the files that are stored, and see what else can be done with the others."""
+    ) -> list[Deferred[None]]:
+        """Commit the files that are stored, and see what else can be done with the others.
+
+        :return: a Deferred for each that fires with None when that is done.
+        """
         ended: list[Deferred[None]] = []
         stored: list[tuple[_File, Manifest]] = []
         for file, failed in zip(files, problems, strict=True):
@@ -297,7 +265,7 @@ class GroupCommit:
                 self._committed, self._refused, callbackArgs=(file, manifest), errbackArgs=(file,)
             )
             ended.append(over.addErrback(self._fault, [file]))
-        await DeferredList(ended)
+        return ended
 
     def _may_commit(self, file: _File, failed: Mapping[str, StoragedError], nodes: Sequence[str]) -> bool:
         """Whether a file that some nodes have failed should be committed without these parts.
@@ -357,7 +325,7 @@ class GroupCommit:
         self._log.info("upload of {path} is tried again elsewhere: {reasons}",
                        path=file.intent.path, reasons=name_failed(failed))  # fmt: skip
         file.intent = msgspec.structs.replace(file.intent, upload=self._new_id())
-        self._wait(file)
+        self._gathering.add(file)
 
     async def _clean_up(self, file: _File, reason: str) -> None:
         """End what was begun and not committed."""

@@ -182,8 +182,8 @@ async def test_what_comes_while_a_group_is_under_way_gathers() -> None:
     service.clock.advance(0.001)
     assert service.group_sizes() == [1]
     held.pop().callback(None)
-    service.clock.advance(0)
     await first
+    service.clock.advance(0.001)
     assert service.group_sizes() == [1, 10]
     held.pop().callback(None)
     for each in others:
@@ -191,20 +191,18 @@ async def test_what_comes_while_a_group_is_under_way_gathers() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_next_group_does_not_wait_for_the_sync_of_the_one_before() -> None:
+async def test_a_group_is_under_way_until_its_files_are_committed_and_waits_for_no_single_one() -> None:
     service = await Service().start()
-    held = service.hold()
-    first = service.put("/first")
-    service.clock.advance(0)
-    second = service.put("/second")
+    first = [service.put(path) for path in ("/first", "/second")]
     service.journal.hold()
-    held.pop().callback(None)
-    assert service.group_sizes() == [1, 1]
-    assert not first.called
-    held.pop().callback(None)
-    assert not second.called
+    service.clock.advance(0)
+    third = service.put("/third")
+    service.clock.advance(0.01)
+    assert service.group_sizes() == [2]
     service.journal.release()
-    for each in (first, second):
+    service.clock.advance(0.01)
+    assert service.group_sizes() == [2, 1]
+    for each in (*first, third):
         assert (await each)[1]
 
 
