@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -14,63 +12,12 @@ from twisted.python.failure import Failure
 from storaged.http import why_unanswered, write_eagerly
 from storaged.parts import messages
 from storaged.parts.client.answers import failure_of
+from storaged.parts.client.kinds import Item, Kind, gets, puts_of, removes_of
 from storaged.parts.client.patience import Patience, Wait
-from storaged.parts.errors import BadRequest, NodeUnavailable, StoragedError
-from storaged.parts.format import SMALL_PART, is_part_id
+from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.frames import FrameReceiver, frame
 from storaged.parts.values import PartInfo
-from storaged.system.tracing import join_requests, present_requests
-
-_AT_ONCE = 1
-"""Messages of one kind that are pending at the same time; requests that come meanwhile gather for the next one."""
-
-
-@attrs.define
-class _Item:
-    """The request of one caller: `what` holds (part id, bytes) of parts to store, otherwise part ids."""
-
-    what: Sequence[Any]
-    size: int
-    answer: Deferred[list[Any]]
-    requests: str = attrs.field(factory=present_requests)
-    repeated: bool = False
-
-
-@attrs.define
-class _Kind:
-    """One of the three kinds of requests.
-
-    :param message: makes a message from its number, a list of parts or ids, and the ids of clients' requests.
-    :param limit: how much goes into one message, as `size` measures it; an item is not divided.
-    :param size: returns the size of one part or id.
-    :param total: returns the size of several; None if `fault` is to be asked about each.
-    :param fault: returns an error if one part or id must not be sent, otherwise None.
-    :param fits: returns whether a part or id can have a result, for `messages.read_results`.
-    :param harmless: whether a request may be repeated if no answer came.
-    :param gathers: whether a request waits for others of the same turn of the reactor, to share a message with them.
-    """
-
-    message: Callable[[int, list[Any], str], messages.Request]
-    limit: int
-    size: Callable[[Any], int]
-    total: Callable[[Sequence[Any]], int | None]
-    fault: Callable[[Any], BadRequest | None]
-    fits: Callable[[Any, messages.Result], bool]
-    harmless: bool
-    gathers: bool
-    waiting: deque[_Item] = attrs.Factory(deque)
-    under_way: int = 0
-
-    def take(self) -> list[_Item]:
-        """Take the items of the next message."""
-        items: list[_Item] = []
-        size = 0
-        while self.waiting and size < self.limit and (not items or size + self.waiting[0].size <= self.limit):
-            item = self.waiting.popleft()
-            if not item.answer.called:  # it is not cancelled
-                items.append(item)
-                size += item.size
-        return items
+from storaged.system.tracing import join_requests
 
 
 class Link:
@@ -96,38 +43,9 @@ class Link:
         self._connect = connect
         self._node_id = node_id
         self._clock = clock
-        self._puts = _Kind(
-            lambda number, parts, requests: messages.Put(number, parts, epoch(), requests),
-            messages.MAX_PUT,
-            _size_of_part,
-            _total_of_parts,
-            _fault_of_part,
-            messages.fits_put,
-            harmless=False,
-            gathers=False,  # who has many small files stores them together
-        )
-        self._gets = _Kind(
-            messages.Get,
-            messages.MAX_GET,
-            _one,
-            _total_of_ids,
-            _fault_of_id,
-            messages.fits_get,
-            harmless=True,
-            gathers=True,
-        )
-        self._removes = _Kind(
-            lambda number, parts, requests: messages.Remove(number, parts, epoch(), requests),
-            messages.MAX_REMOVE,
-            _one,
-            _total_of_ids,
-            _fault_of_id,
-            messages.fits_remove,
-            harmless=True,
-            gathers=True,
-        )
+        self._puts, self._gets, self._removes = puts_of(epoch), gets(), removes_of(epoch)
         self._kinds = (self._puts, self._gets, self._removes)
-        self._asked: dict[int, tuple[_Kind, list[_Item]]] = {}
+        self._asked: dict[int, tuple[Kind, list[Item]]] = {}
         self._number = 0
         self._client: LinkClient | None = None
         self._connecting = False
@@ -158,7 +76,7 @@ class Link:
         if self._retired and idle and self._client is not None:
             self._client.cut()
 
-    def _ask(self, kind: _Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
+    def _ask(self, kind: Kind, what: Sequence[Any]) -> Deferred[list[Any]]:
         total = kind.total(what)
         if total is not None and total <= kind.limit:  # as nearly always
             return self._queue(kind, what, total)
@@ -169,10 +87,10 @@ class Link:
         ]
         return gatherResults(each_alone).addCallback(lambda outcomes: [outcome for [outcome] in outcomes])
 
-    def _queue(self, kind: _Kind, what: Sequence[Any], size: int) -> Deferred[list[Any]]:
+    def _queue(self, kind: Kind, what: Sequence[Any], size: int) -> Deferred[list[Any]]:
         answer: Deferred[list[Any]] = Deferred()
-        kind.waiting.append(_Item(what, size, answer))
-        if not self._flushing and kind.under_way < _AT_ONCE:
+        kind.wait(Item(what, size, answer))
+        if not self._flushing and kind.may_send():
             if kind.gathers or self._client is None:
                 self._flushing = True
                 self._clock.callLater(0, self._flush)
@@ -188,10 +106,10 @@ class Link:
         if self._client.is_cut:  # what waits goes to the next connection, when this one has ended
             return
         for kind in self._kinds:
-            while kind.waiting and kind.under_way < _AT_ONCE:
+            while kind.may_send():
                 self._send(self._client, kind)
 
-    def _send(self, client: LinkClient, kind: _Kind) -> None:
+    def _send(self, client: LinkClient, kind: Kind) -> None:
         items = kind.take()
         if not items:
             return
@@ -217,9 +135,7 @@ class Link:
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = False
         problem = failure_of(failure.value)
-        items = [item for kind in self._kinds for item in kind.waiting]
-        for kind in self._kinds:
-            kind.waiting.clear()
+        items = [item for kind in self._kinds for item in kind.take_all()]
         _fail(items, problem.on(self._node_id))
 
     def answered(self, data: bytes) -> None:
@@ -267,53 +183,19 @@ class Link:
         self._client = None
         self._wait.end()
         asked, self._asked = self._asked, {}
-        lost: list[_Item] = []
+        lost: list[Item] = []
         for kind, items in asked.values():
             kind.under_way = 0
             for item in items:
                 if problem is None and kind.harmless and not item.repeated:
                     # The node may simply have been restarted since the last request.
                     item.repeated = True
-                    kind.waiting.appendleft(item)
+                    kind.wait(item, first=True)
                 else:
                     lost.append(item)
         self._connect_if_asked()
         problem = problem or NodeUnavailable(why_unanswered(reason.value))
         _fail(lost, problem.on(self._node_id))
-
-
-def _one(_: str) -> int:
-    return 1
-
-
-def _size_of_part(part: tuple[str, bytes]) -> int:
-    return len(part[1])
-
-
-def _total_of_ids(part_ids: Sequence[str]) -> int | None:
-    return len(part_ids) if all(map(is_part_id, part_ids)) else None
-
-
-def _total_of_parts(parts: Sequence[tuple[str, bytes]]) -> int | None:
-    total = 0
-    for part_id, data in parts:
-        if len(data) > SMALL_PART or not is_part_id(part_id):
-            return None
-        total += len(data)
-    return total
-
-
-def _fault_of_id(part_id: str) -> BadRequest | None:
-    return None if is_part_id(part_id) else BadRequest(f"not a part id: {part_id!r}")
-
-
-def _fault_of_part(part: tuple[str, bytes]) -> BadRequest | None:
-    part_id, data = part
-    if len(data) <= SMALL_PART and is_part_id(part_id):
-        return None
-    if len(data) > SMALL_PART:
-        return BadRequest(f"part {part_id!r}: {len(data)} bytes, a small part has at most {SMALL_PART}")
-    return _fault_of_id(part_id)
 
 
 def _infos(
@@ -325,7 +207,7 @@ def _infos(
     ]
 
 
-def _fail(items: Sequence[_Item], problem: StoragedError) -> None:
+def _fail(items: Sequence[Item], problem: StoragedError) -> None:
     for item in items:
         if not item.answer.called:
             item.answer.callback([problem] * len(item.what))
