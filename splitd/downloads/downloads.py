@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.finding import Segmentation
 from splitd.downloads.pins import IPins
-from splitd.downloads.plain import is_plain, read_plain
+from splitd.downloads.plain import PlainReads, is_plain
 from splitd.downloads.segmented import SegmentedDownload
 from splitd.downloads.small import MOST_AT_ONCE, SmallDownload, read_small
 from splitd.downloads.sources import Sources
@@ -69,6 +69,7 @@ class Downloads:
         self._small_part = small_part
         self._small = Budget(_SMALL_BYTES)
         self._stripes = Budget(stripes_limit)
+        self._plain = PlainReads(sources)
 
     async def open(self, manifest: Manifest, span: Span) -> Opened:
         """Open a range of a version.
@@ -116,7 +117,7 @@ class Downloads:
             return None
         # Nobody waits for the pin: see `_read_small`.
         self._pins.pin(manifest).addErrback(lambda _: None)
-        return read_plain(manifest, self._sources).addCallback(self._read_soon, manifest)
+        return self._plain.read(manifest).addCallback(self._read_soon, manifest)
 
     def _read_soon(self, data: bytes | None, manifest: Manifest) -> bytes | None:
         self._unpin(manifest)

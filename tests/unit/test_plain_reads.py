@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.downloads import Downloads
@@ -18,12 +19,18 @@ from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import encode_parts
+from storaged.parts.messages import MAX_GET
 
 DATA = b"a small file"
 LAYOUT = Layout(6, 0, 1024)
-UPLOAD = f"{1:032x}"
 NODES = tuple(f"n{number}" for number in range(1, 7))
-FILE = Manifest(UPLOAD, len(DATA), 0, LAYOUT.data, 0, LAYOUT.unit, NODES)
+
+
+def file(number: int) -> Manifest:
+    return Manifest(f"{number:032x}", len(DATA), 0, LAYOUT.data, 0, LAYOUT.unit, NODES)
+
+
+FILE = file(1)
 
 
 class Nodes:
@@ -31,15 +38,13 @@ class Nodes:
 
     :ivar away: those that do not answer.
     :ivar known_away: those of them that the registry knows of.
-    :ivar reads: those that were asked for a part, in order.
+    :ivar reads: those that were asked for parts, and for how many, in order.
     """
 
     def __init__(self) -> None:
-        parts = encode_parts(UPLOAD, LAYOUT.unit, cut_whole(LAYOUT, DATA))
-        self._parts = dict(zip(NODES, parts, strict=True))
         self.away: set[str] = set()
         self.known_away: set[str] = set()
-        self.reads: list[str] = []
+        self.reads: list[tuple[str, int]] = []
 
     def is_usable(self, node: str) -> bool:
         return node not in self.known_away
@@ -47,9 +52,12 @@ class Nodes:
     def store(self, node: str) -> Any:
         return Store(self, node)
 
-    def get(self, node: str) -> bytes | StoragedError:
-        self.reads.append(node)
-        return NodeUnavailable("it is away") if node in self.away else self._parts[node]
+    def get(self, node: str, part_id: str) -> bytes | StoragedError:
+        if node in self.away:
+            return NodeUnavailable("it is away")
+        upload, index = part_id.split(".")
+        assert NODES[int(index)] == node
+        return encode_parts(upload, LAYOUT.unit, cut_whole(LAYOUT, DATA))[int(index)]
 
     def asked(self, requests: float) -> None:
         """Count requests, as the policy of reads."""
@@ -59,8 +67,9 @@ class Store:
     def __init__(self, nodes: Nodes, node: str) -> None:
         self._nodes, self._node = nodes, node
 
-    def get_all(self, _: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
-        return succeed([self._nodes.get(self._node)])
+    def get_all(self, part_ids: Sequence[str]) -> Deferred[list[bytes | StoragedError]]:
+        self._nodes.reads.append((self._node, len(part_ids)))
+        return succeed([self._nodes.get(self._node, part_id) for part_id in part_ids])
 
 
 @pytest.fixture
@@ -69,33 +78,53 @@ def nodes() -> Nodes:
 
 
 @pytest.fixture
-def downloads(nodes: Nodes) -> Downloads:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def downloads(nodes: Nodes, clock: Clock) -> Downloads:
     unused: Any = None
-    sources = Sources(nodes, nodes, unused, unused)  # type: ignore[arg-type]
+    sources = Sources(nodes, nodes, clock, unused)  # type: ignore[arg-type]
     return Downloads(sources, unused, Pins(), lambda _: None, VersionCache(0), Traffic(), small_part=65536)
 
 
-def read(downloads: Downloads) -> list[bytes | None]:
-    """Return what a read has come to; nothing if it was not begun."""
-    reading, came = downloads.read_soon(FILE), list[bytes | None]()
-    if reading is not None:
-        reading.addCallback(came.append)
+def read(downloads: Downloads, clock: Clock, *files: Manifest) -> list[bytes | None]:
+    """Return what reads in one turn have come to; nothing for those that were not begun."""
+    came = list[bytes | None]()
+    for each in files:
+        reading = downloads.read_soon(each)
+        if reading is not None:
+            reading.addCallback(came.append)
+    clock.advance(0)
     return came
 
 
-def test_all_parts_are_asked_for(nodes: Nodes, downloads: Downloads) -> None:
-    assert read(downloads) == [DATA]
-    assert nodes.reads == list(NODES)
+def test_all_parts_are_asked_for(nodes: Nodes, downloads: Downloads, clock: Clock) -> None:
+    assert read(downloads, clock, FILE) == [DATA]
+    assert nodes.reads == [(node, 1) for node in NODES]
+    assert read(downloads, clock, FILE) == [DATA]
+    assert nodes.reads == [(node, 1) for node in NODES] * 2
+
+
+def test_the_parts_of_files_that_are_read_together_are_asked_for_together(
+    nodes: Nodes, downloads: Downloads, clock: Clock
+) -> None:
+    files = [file(number) for number in range(1, 20)]
+    assert read(downloads, clock, *files) == [DATA] * len(files)
+    assert nodes.reads == [(node, count) for node in NODES for count in (MAX_GET, len(files) - MAX_GET)]
 
 
 def test_a_node_that_does_not_answer_leaves_the_file_to_the_way_that_tells_why(
-    nodes: Nodes, downloads: Downloads
+    nodes: Nodes, downloads: Downloads, clock: Clock
 ) -> None:
     nodes.away = {"n3"}
-    assert read(downloads) == [None]
+    assert read(downloads, clock, FILE, file(2)) == [None, None]
 
 
-def test_no_node_is_asked_in_vain_where_one_is_known_to_be_away(nodes: Nodes, downloads: Downloads) -> None:
+def test_no_node_is_asked_in_vain_where_one_is_known_to_be_away(
+    nodes: Nodes, downloads: Downloads, clock: Clock
+) -> None:
     nodes.away = nodes.known_away = {"n3"}
-    assert read(downloads) == []
+    assert read(downloads, clock, FILE) == []
     assert nodes.reads == []
