@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 import google_crc32c
@@ -54,6 +54,9 @@ HEADER = struct.Struct("<8sHHI16sH26x")
 FOOTER = struct.Struct("<8sQI8x")
 CHECKSUM = struct.Struct("<I")
 _SEED = struct.Struct("<16sHQ")
+_INDEX_AT = 32
+"""Where the index stands in a header."""
+
 _HEADER_MAGIC = b"SPLITPRT"
 FOOTER_MAGIC = b"SPLITEND"
 _PART_ID = re.compile(r"\A([0-9a-f]{32})\.(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])\Z")
@@ -173,6 +176,25 @@ def unit_seed(upload: bytes, index: int, number: int) -> int:
     return seed
 
 
+def _steps() -> Iterator[tuple[bytes, int, int]]:
+    """Yield for each index: its bytes, and what it changes of the checksums of a header and of a seed with index 0.
+
+    The checksum of a sum (XOR) of bytes is the sum of their checksums and of a constant.  So what a field changes does
+    not depend on the others.
+    """
+    nobody = bytes(16)
+
+    def header(index: int) -> int:
+        return value(HEADER.pack(_HEADER_MAGIC, VERSION, 0, 1, nobody, index))
+
+    for index in range(MAX_INDEX + 1):
+        seed_step = unit_seed(nobody, index, 0) ^ unit_seed(nobody, 0, 0)
+        yield index.to_bytes(2, "little"), header(index) ^ header(0), seed_step
+
+
+_STEPS = tuple(_steps())
+
+
 class Checksums:
     """The running checksums of one part, from unit `number` on."""
 
@@ -261,13 +283,22 @@ def encode_parts(upload: str, unit: int, payloads: Sequence[Piece]) -> list[byte
 
     :param payloads: the payloads of the parts, by their index.
     """
+    sizes = list(map(len, payloads))
+    if not 0 < unit <= MAX_UNIT or min(sizes, default=0) == 0 or max(sizes) > unit:
+        return [encode_part(PartId(upload, index), unit, payload) for index, payload in enumerate(payloads)]
+    # As `_encode_unit`, but for what the parts have in common, which is computed once.
     identity = bytes.fromhex(upload)
-    return [
-        _encode_unit(identity, index, unit, payload)
-        if 0 < len(payload) <= unit <= MAX_UNIT
-        else encode_part(PartId(upload, index), unit, payload)
-        for index, payload in enumerate(payloads)
-    ]
+    header = HEADER.pack(_HEADER_MAGIC, VERSION, 0, unit, identity, 0)
+    before, behind = header[:_INDEX_AT], header[_INDEX_AT + 2 :]
+    first_header, first_seed = value(header), unit_seed(identity, 0, 0)
+    parts = []
+    for payload, size, (index, header_step, seed_step) in zip(payloads, sizes, _STEPS, strict=False):
+        header_checksum = first_header ^ header_step
+        checksum = CHECKSUM.pack(extend(first_seed ^ seed_step, payload))
+        footer = FOOTER.pack(FOOTER_MAGIC, size, google_crc32c.value(checksum))
+        last = CHECKSUM.pack(google_crc32c.extend(header_checksum, footer))
+        parts.append(b"".join((before, index, behind, CHECKSUM.pack(header_checksum), payload, checksum, footer, last)))
+    return parts
 
 
 def _encode_unit(upload: bytes, index: int, unit: int, payload: Piece) -> bytes:
