@@ -6,12 +6,10 @@ import ctypes
 import errno
 import fcntl
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 
 from zope.interface import implementer
@@ -45,16 +43,25 @@ def write_all(writev: Callable[[Sequence[Piece]], int], pieces: Iterable[Piece])
     :param writev: takes at most `WRITEV_PIECES` pieces; returns how many of their bytes it has written.
     :raise OSError: `writev` raised it, or wrote nothing.
     """
-    waiting: deque[Piece] = deque(piece for piece in pieces if piece)
+    waiting = [piece for piece in pieces if piece]
     while waiting:
-        written = writev(list(islice(waiting, WRITEV_PIECES)))
+        batch = waiting[:WRITEV_PIECES]
+        written = writev(batch)
         if not written:
             raise OSError(errno.EIO, "a write that wrote nothing")
-        while written:
-            piece = waiting.popleft()
-            if len(piece) > written:
-                waiting.appendleft(memoryview(piece)[written:])
-            written = max(0, written - len(piece))
+        if written == sum(map(len, batch)):  # as nearly always
+            del waiting[:WRITEV_PIECES]
+        else:
+            waiting = _without(waiting, written)
+
+
+def _without(pieces: Sequence[Piece], written: int) -> list[Piece]:
+    """Return pieces, which have more bytes than that, without their first `written` bytes."""
+    number = 0
+    while written >= len(pieces[number]):
+        written -= len(pieces[number])
+        number += 1
+    return [memoryview(pieces[number])[written:], *pieces[number + 1 :]]
 
 
 @implementer(IFile)
