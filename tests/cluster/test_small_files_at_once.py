@@ -136,3 +136,27 @@ async def test_requests_that_come_together_are_done_in_their_order(make_cluster:
     for number in range(20):
         assert (await client.answer()).code == (204 if number else 201)
         assert (await client.answer()).body == f"{number}".encode() * 100
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_cannot_be_committed_is_told_with_the_reason(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster)
+    await cluster.put("/file", b"before")
+    cluster.journal_filesystem.fails_sync = True
+    answers = [await ask(cluster, "PUT", "/file", body=BODY) for _ in range(2)]  # the second one cannot even begin
+    assert [(answer.code, b"journal" in answer.body) for answer in answers] == [(503, True)] * 2
+    assert (await ask(cluster, "GET", "/file")).body == b"before"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_damaged_part_is_never_served(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster)
+    await cluster.put("/file", BODY)
+    for pack in cluster.nodes[3].folder.glob("packs/*.pack"):
+        data = bytearray(pack.read_bytes())
+        data[data.index(b"SPLITPRT") + 100] ^= 1
+        pack.write_bytes(data)
+    answers = [await ask(cluster, "GET", "/file", *slowly) for slowly in ((), (SLOWLY,))]
+    assert [answer.code for answer in answers] == [500, 500]
+    assert b"n4" in answers[0].body
+    assert told(answers[0]) == told(answers[1])
