@@ -96,9 +96,7 @@ class RequestBody:
         consumer.registerProducer(self, True)
         for data in self._early:
             consumer.write(data)
-        self._early = []
-        if self.pace is not None:
-            self.pace.count_received(self.size)
+        self.drop_early()
         if self._broken is not None:
             self._end(self._broken)
             return done
@@ -156,9 +154,15 @@ class RequestBody:
     @property
     def early(self) -> bytes | None:
         """All bytes of the body, if they have arrived before anybody has asked for them; else None.  They can still be
-        delivered.
+        delivered, until `drop_early`.
         """
         return b"".join(self._early) if self.complete and self._early_size == self.size else None
+
+    def drop_early(self) -> None:
+        """Take note that the bytes that have arrived are taken, as `early` or by `deliver`: they count for the pace."""
+        self._early = []
+        if self.pace is not None:
+            self.pace.count_received(self.size)
 
     # Called by the request
 

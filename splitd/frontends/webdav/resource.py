@@ -93,7 +93,6 @@ class WebdavResource(StreamingResource):
         self._limit = limit
         self._cors = cors
         self._entering = Entering(limits)
-        self._is_limited = limits is not None
         self._base = base
         self._tells_nodes = tells_nodes
         self._checks_names = checks_names
@@ -133,7 +132,7 @@ class WebdavResource(StreamingResource):
         """Store a small file whose bytes are there, if there is no condition.  All else is left to `respond`, also what
         can be refused before anything is stored.
         """
-        if self._is_limited or self._tells_nodes or request.body.length is None:
+        if self._tells_nodes or request.body.length is None:
             return False
         if request.has_any_header(DECIDING_PUT):
             return False
@@ -145,13 +144,14 @@ class WebdavResource(StreamingResource):
             if door is None:
                 return False
             target = parse_target(request.uri, self._base)
-            if target.slash or fault_of(target.shown):
+            if target.slash or fault_of(target.shown) or not self._entering.at_once(request):
                 return False
             upload = door.store.create_soon(target.path, len(data), parse_media(request), ALWAYS)
         except (Refused, SplitdError):
             return False
         if upload is None:
             return False
+        request.body.drop_early()
         if self._cors is not None:
             greet_page(request, self._cors)
         upload.write(data)
