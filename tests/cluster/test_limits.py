@@ -251,28 +251,6 @@ async def test_rates_are_a_pause_in_both_directions_and_no_error(make_cluster: C
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_small_file_that_comes_with_its_head_is_paid_for(make_cluster: Callable[..., Cluster]) -> None:
-    from twisted.internet import reactor
-
-    still = StillReactor(reactor)
-    cluster = await limited(make_cluster, "rates: {per_address: 16KiB}\n", front_reactor=still, small_part=Size(10_000))
-    for path in (b"/a", b"/b"):  # the first one may be taken without a debt
-        client = await cluster.connect()
-        client.send(b"PUT %b HTTP/1.1\r\nHost: test\r\nContent-Length: 16000\r\n\r\n" % path, bytes(16_000))
-        assert (await client.answer()).code == 201
-    getting = Deferred.fromCoroutine(cluster.get("/a"))
-    seconds = 0
-    while not getting.called:
-        for _ in range(3):
-            await cluster.status()  # meanwhile it would be answered
-        if not getting.called:
-            still.advance(1)
-            seconds += 1
-    assert (await getting).code == 200
-    assert seconds >= 1
-
-
-@pytest_twisted.ensureDeferred
 async def test_a_client_that_leaves_while_it_is_made_to_wait_leaves_nothing(
     make_cluster: Callable[..., Cluster],
 ) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from storaged.system.sizes import Size
 from storaged.system.words import Words
+from tests.clocks import StillReactor
 from tests.cluster.cluster import Cluster
 from tests.cluster.raw import RawAnswer
 from tests.users import ANNA, NORA, RITA, WILMA
@@ -160,3 +162,29 @@ async def test_a_damaged_part_is_never_served(make_cluster: Callable[..., Cluste
     assert [answer.code for answer in answers] == [500, 500]
     assert b"n4" in answers[0].body
     assert told(answers[0]) == told(answers[1])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_small_file_that_comes_with_its_head_is_paid_for(make_cluster: Callable[..., Cluster]) -> None:
+    from twisted.internet import reactor
+
+    still = StillReactor(reactor)
+    cluster = make_cluster(small_part=Size(128 * 1024), front_reactor=still)
+    limits = cluster.folder.parent / "limits.yaml"
+    limits.write_text("rates: {per_address: 16KiB}\n")
+    cluster.settings["limits"] = str(limits)
+    await cluster.start()
+    for path in (b"/a", b"/b"):  # the first one may be taken without a debt
+        client = await cluster.connect()
+        client.send(b"PUT %b HTTP/1.1\r\nHost: test\r\nContent-Length: 16000\r\n\r\n" % path, bytes(16_000))
+        assert (await client.answer()).code == 201
+    getting = Deferred.fromCoroutine(cluster.get("/a"))
+    seconds = 0
+    while not getting.called:
+        for _ in range(3):
+            await cluster.status()  # meanwhile it would be answered
+        if not getting.called:
+            still.advance(1)
+            seconds += 1
+    assert (await getting).code == 200
+    assert seconds >= 1
