@@ -22,6 +22,18 @@ from splitd.model.manifest import Manifest
 from storaged.parts.format import PartId
 
 _NO_PAGE = DoomedPage([], "")
+_FIRST = "-infinity", -1, 0
+
+# What other fronts may still be reading comes later; what this one reads is pinned here.  A front whose lease has
+# expired may be cut off from the database alone: it counts for as long as its row is kept.  A front that has left only
+# looks.
+DOOMED_ON = """SELECT at::text AS since, serial, part, upload FROM doomed
+    WHERE node = (SELECT number FROM node WHERE id = %(node)s)
+        AND (at, serial, part) > (%(at)s::timestamptz, %(serial)s, %(part)s)
+        AND at < (SELECT CASE WHEN EXISTS (SELECT FROM front WHERE id = %(front)s)
+            THEN (SELECT coalesce(min(reads), 'infinity') FROM front WHERE id != %(front)s) ELSE 'infinity' END)
+    ORDER BY at, serial, part LIMIT %(limit)s"""
+"""Finds the oldest doomed parts of a node that nobody is reading, by an index that has them in this order."""
 
 
 def _after(counts: Mapping[str, int], key: str) -> dict[str, int]:
@@ -64,23 +76,14 @@ class StoredDoomedParts(JournalledDoomedParts):
 
     def doomed_on(self, node: str, after: str, limit: int) -> Deferred[DoomedPage]:
         """List doomed parts of one node; see `IDoomedParts.doomed_on`."""
-        serial, part = map(int, after.split(".")) if after else (-1, 0)
+        at, serial, part = after.rsplit(".", 2) if after else _FIRST
+        values = {"node": node, "front": self._front, "at": at, "serial": int(serial), "part": int(part)}
 
         def find() -> DoomedPage:
-            # What other fronts may still be reading comes later; what this one reads is pinned here.  A front whose
-            # lease has expired may be cut off from the database alone: it counts for as long as its row is kept.  A
-            # front that has left only looks.
-            query = """SELECT serial, part, upload FROM doomed WHERE node = (SELECT number FROM node WHERE id = %s)
-                AND (serial, part) > (%s, %s) AND (
-                    at < ALL (SELECT reads FROM front WHERE id != %s)
-                    OR NOT EXISTS (SELECT FROM front WHERE id = %s))
-                ORDER BY serial, part LIMIT %s"""
-            rows = self._changes.cursor.execute(
-                query, (node, serial, part, self._front, self._front, limit + 1)
-            ).fetchall()
+            rows = self._changes.cursor.execute(DOOMED_ON, {**values, "limit": limit + 1}).fetchall()
             page = rows[:limit]
-            cursor = f"{page[-1][0]}.{page[-1][1]}" if len(rows) > limit else ""
-            return DoomedPage([PartId(upload.hex(), index) for _, index, upload in page], cursor)
+            cursor = ".".join(map(str, page[-1][:3])) if len(rows) > limit else ""
+            return DoomedPage([PartId(upload.hex(), index) for _, _, index, upload in page], cursor)
 
         def led(leads: bool) -> Deferred[DoomedPage]:
             term = self._term()

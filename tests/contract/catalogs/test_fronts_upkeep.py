@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from datetime import timedelta
 
+import psycopg
 import pytest_twisted
 
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import LOOKED_UP_S
 from splitd.catalog.sql.state import NAMES_GATE
+from splitd.catalog.sql.upkeep import DOOMED_ON
 from splitd.model.conditions import ALWAYS
 from storaged.parts.format import PartId
 from tests.catalogs import NODES, A, B
@@ -153,3 +156,20 @@ async def test_the_deletion_of_parts_does_not_wait_until_all_that_was_deleted_is
         SELECT -1, convert_to(number::text, 'UTF8'), number, 0, 0 FROM generate_series(1001, 3000) AS number""")
     await both.fronts[0].doomed_parts.doomed_nodes()
     assert both.rows("SELECT count(*) > 0 FROM entry WHERE parent = -1") == [(True,)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_doomed_parts_only_those_are_looked_at_that_may_be_deleted(both: Both) -> None:
+    await both.put(0, "/f", A)
+    await both.fronts[0].delete("/f", ALWAYS)
+    both.rows("UPDATE doomed SET at = at - interval '1 hour'")
+    both.rows("""INSERT INTO doomed (node, serial, part, upload, is_copy, at)
+        SELECT node, -serial, number, upload, false, at + interval '2 hours'
+        FROM doomed, generate_series(1, 2000) AS number WHERE part = 0""")
+    both.rows("ANALYZE doomed")
+    values = {"node": NODES[0], "front": "front 1", "at": "-infinity", "serial": -1, "part": 0, "limit": 10}
+    with closing(psycopg.connect(postgres().url(both.schema), cursor_factory=psycopg.ClientCursor)) as looking:
+        [found] = looking.execute(DOOMED_ON, values).fetchall()
+        plan = "\n".join(line for (line,) in looking.execute(f"EXPLAIN ANALYZE {DOOMED_ON}", values).fetchall())
+    assert found[1:] == (found[1], 0, bytes.fromhex(A))
+    assert all(int(rows) < 10 for rows in re.findall(r"Removed by Filter: (\d+)", plan)), plan
