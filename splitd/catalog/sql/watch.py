@@ -86,24 +86,28 @@ class Watch:
                 before_s = elapsed_s() - self._patience_s
                 waits = [(each, each.waits_since_s) for each in self._opened]
             late = [(connection, since_s) for connection, since_s in waits if since_s <= before_s]
-            if not late:
-                self.stalled = ""
             try:
                 self._try({connection.server for connection, _ in late}, late)
             except Exception:  # there may be no memory or no thread now; it goes on
                 self._log.failure("catalog: a server of the database is tried")
 
     def _try(self, servers: set[Server], late: Sequence[tuple[Connection, float]]) -> None:
+        is_syncing = False
         for server in servers:
             waits = [each for each in late if each[0].server == server]
-            for connection, since_s in self._find_hung(server, waits):
+            hung, syncing = self._find_hung(server, waits)
+            is_syncing |= syncing
+            for connection, since_s in hung:
                 if connection.waits_since_s == since_s:
                     connection.break_off()
+        if is_syncing and not self.stalled:
+            self._log.error("catalog: the database waits for a replica, and changes nothing meanwhile")
+        self.stalled = _SYNCING if is_syncing else ""
 
     def _find_hung(
         self, server: Server, late: Sequence[tuple[Connection, float]]
-    ) -> Sequence[tuple[Connection, float]]:
-        """Return the connections to a server that wait in vain."""
+    ) -> tuple[Sequence[tuple[Connection, float]], bool]:
+        """Return the connections to a server that wait in vain, and whether others wait for a replica."""
         # Another server may do what this one did by now, or this one may do less: neither matters here.
         instead = {**dict(server), "target_session_attrs": "any"}
         try:
@@ -115,18 +119,15 @@ class Watch:
                 tried.close()
         except psycopg.errors.ConnectionTimeout:
             self._log.error("catalog: the server of the database takes connections, but does not answer")
-            return late
+            return late, bool(self.stalled)
         except psycopg.Error:  # an answer, too: it has too many connections, or shuts down
-            return ()
-        if syncing and not self.stalled:
-            self._log.error("catalog: the database waits for a replica, and changes nothing meanwhile")
-        self.stalled = _SYNCING if syncing else ""
+            return (), bool(self.stalled)
         hung = [each for each in late if each[0].pgconn.backend_pid in idle]
         if hung:
             self._log.error("catalog: processes of the database stand still: {pids}", pids=sorted(idle))
         if self._is_hastened:
             hung += [each for each in late if each[0].pgconn.backend_pid in syncing]
-        return hung
+        return hung, bool(syncing)
 
 
 _SYNCING = "the database of the catalog waits for a replica that must confirm what is changed"
