@@ -23,8 +23,11 @@ from splitd.catalog.sql.fronts import Registration, StoredLeases
 from splitd.catalog.sql.kept import KeptLooks
 from splitd.catalog.sql.lanes import Lane
 from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespace
+from splitd.catalog.sql.placing import holds_if_free
+from splitd.catalog.sql.probing import Probe
 from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
 from splitd.catalog.sql.seen import StoredFronts
+from splitd.catalog.sql.stamps import News
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHealLedger, StoredVersions
 from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredPartMoves, StoredUploads
@@ -36,12 +39,15 @@ from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
+from splitd.model.paths import check_key_path, check_path
 from splitd.model.tree import Collection, Member
 from storaged.system.clocks import WallClock
 from storaged.system.periodic import Periodic
 
 MOST = 64
 """How many changes or looks share a transaction at most."""
+_ALONE = 1
+"""The number of the connection for changes that may take long."""
 _AGAIN_S = 1.0
 """After how many seconds a start asks the database again that did not answer."""
 
@@ -91,21 +97,27 @@ class StoredCatalog(JournalledCatalog):
 
         def writer(number: int) -> Writer:
             slot = partial(self._registration.slot, number)
-            return Writer(connect, current, common, slot, self._registration.renew)
+            return Writer(connect, current, common, slot, self._registration.renew, few_rows=number != _ALONE)
 
         # A second lane for batches of changes would wait for the locks of the first one, with half of the changes each.
         # Those that are alone in their transactions, as copies of trees are, may take long, and have one.
         # Beginnings and aborts of uploads need not survive a power cut.  But the front goes on when the database
         # crashes, and would not abort again what it has aborted: so all changes are durable.
         self._durable = Lane("catalog", reactor, writer(0), MOST, self._stalled)
-        self._alone = Lane("catalog-alone", reactor, writer(1), 1, self._stalled)
+        self._alone = Lane("catalog-alone", reactor, writer(_ALONE), 1, self._stalled)
         self._light = Lane("catalog-light", reactor, writer(2), MOST, self._stalled)
-        self._looks = Lane("catalog-looks", reactor, Reader(connect, current, common, lambda: 0), MOST)
+        reader = Reader(connect, current, common, lambda: 0)
+        self._looks = Lane("catalog-looks", reactor, reader, MOST)
         state = self._state = cast("State", current)
         changes = self._changes = StoredChanges(
             self._durable, self._alone, self._light, self._looks, current, wall, lambda: self.problem
         )
-        self.kept = KeptLooks(lambda: changes.check(self.kept.tell), partial(reactor.callLater, 0))
+
+        def tell(news: News) -> None:
+            self.kept.tell(news)
+
+        self._probe = Probe(connect, reactor, partial(changes.check, tell), lambda: reader.lost, tell)
+        self.kept = KeptLooks(self._probe.ask, partial(reactor.callLater, 0))
         self.part_moves = StoredPartMoves(state, changes, front)
         meters = self._meters = CurrentMeters(state, current)
         self.quotas = StoredQuotas(changes, meters, current, front)
@@ -181,6 +193,7 @@ class StoredCatalog(JournalledCatalog):
             await self._waiting
         for lane in (self._durable, self._alone, self._light, self._looks):
             lane.start()
+        await self._probe.start()
         counts = await self._changes.read(lambda: read_counts(self._changes.cursor))
         self._ended_before = counts.get("ended", 0)
         self._changes.settle()
@@ -218,6 +231,7 @@ class StoredCatalog(JournalledCatalog):
         for lane in (self._durable, self._alone, self._light):
             await lane.stop()
         await self._registration.end(self._reactor)
+        await self._probe.stop()
         await self._looks.stop()
         self._watch.stop()
 
@@ -307,8 +321,15 @@ class StoredCatalog(JournalledCatalog):
 
     def admit(self, path: str, condition: Condition) -> Deferred[Admitted]:
         """Ask whether a file may be put at a path now; see `ICatalog`."""
-        admit = partial(self._admit, path, condition)
-        return self._changes.read(admit, path, *condition.paths(), plain=True, locks=True)
+
+        def admit_free() -> Admitted:
+            check_key_path(path) if condition.is_key else check_path(path)
+            self._changes.refuse_read_only()
+            return Admitted(None, condition, "")
+
+        admit, free = partial(self._admit, path, condition), (path, admit_free)
+        manner = {"plain": True, "locks": True, "free": free if holds_if_free(condition, path) else None}
+        return self._changes.read(admit, path, *condition.paths(), **manner)
 
     def delete(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a file, or a collection with all that is in it; see `ICatalog`."""

@@ -7,7 +7,8 @@ moves or deletes a collection holds its row for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -16,6 +17,9 @@ import attrs
 from splitd.catalog.sql.about import About
 from splitd.catalog.sql.rows import array
 from splitd.model.paths import place_of
+
+Row = Sequence[Any]
+"""A collection that this front knows: its parent, name and id, and more."""
 
 
 class ChainBroken(Exception):
@@ -266,6 +270,25 @@ class Chains:
             self._known.clear()
         parent, name, id_, _, _, implied, _ = row
         self._known[place] = parent, name, id_, implied
+
+
+def chain_to(known: Mapping[str, Row], path: str) -> list[Row] | None:
+    """Return the rows of the collections that a path leads through; None if this front does not know them all."""
+    folder = path[1 : path.rfind("/") + 1]
+    places, end = [""], folder.find("/")
+    while end >= 0:
+        places.append(folder[: end + 1])
+        end = folder.find("/", end + 1)
+    rows = [row for place in places if (row := known.get(place)) is not None]
+    # One that lies elsewhere was moved with the collection above it, whose place another one has by now.
+    if len(rows) < len(places) or any(row[0] != above[2] for above, row in pairwise(rows)):
+        return None
+    return rows
+
+
+def columns_of(rows: Iterable[Row]) -> list[str]:
+    """Return the parents, names and ids of collections as arrays."""
+    return [array(column) for column in zip(*(row[:3] for row in rows), strict=True)]
 
 
 def _strengths(steps: list[_Step]) -> dict[int, str]:

@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.catalog.changes import Changes, Claim, Judge, Prepare
-from splitd.catalog.sql.beginning import Beginning
+from splitd.catalog.sql.jobs import Change, Check, Look, Manner
 from splitd.catalog.sql.lanes import Job, Lane
 from splitd.catalog.sql.stamps import News
 from splitd.catalog.sql.trees import is_trash_empty, take_slice
-from splitd.catalog.sql.workers import Change, Check, Current, Gate, Look
+from splitd.catalog.sql.workers import Current
 from splitd.catalog.turns import Turn, Turns
 from splitd.errors import CatalogAway
 from splitd.model.records import Record
@@ -26,31 +26,6 @@ _Result = TypeVar("_Result")
 
 _MANY_SLICES = 100
 """After so many slices of the work that changes have left behind, nobody waits for more of it."""
-
-
-@attrs.frozen
-class Manner:
-    """How a change is made.
-
-    :param removes: whether it may leave implied collections empty.
-    :param exclusive: whether no change of names may be made by anybody at the same time.
-    :param documents: whether it changes documents, and nothing else: no other such change may be made at the same time.
-    :param alone: whether it is made in a transaction of its own.
-    :param about: what it looks at, besides what it touches.
-    :param beginning: what it begins, if it does nothing else.
-    """
-
-    removes: bool = False
-    exclusive: bool = False
-    documents: bool = False
-    alone: bool = False
-    about: tuple[str, ...] = ()
-    beginning: Beginning | None = None
-
-    @property
-    def gate(self) -> Gate:
-        """What a change of this manner excludes while it is made."""
-        return Gate.NAMES if self.exclusive else Gate.DOCUMENTS if self.documents else Gate.NOTHING
 
 
 class StoredChanges(Changes):
@@ -151,9 +126,8 @@ class StoredChanges(Changes):
                 if not answered.called:
                     answered.callback(outcome)
 
-            options = {"removes": manner.removes, "alone": manner.alone, "beginning": manner.beginning}
             about = (*keys, *manner.about)
-            self._submit(lane, Change(judge, about, done, prepare, claim, gate=manner.gate, **options))  # type: ignore[arg-type]
+            self._submit(lane, Change(judge, about, done, prepare, claim, manner))
             return answered
 
         return begin(None) if turn.began is None else turn.began.addCallback(begin)
@@ -178,14 +152,12 @@ class StoredChanges(Changes):
         with self.manner(exclusive=True):
             return self._queue(judge, [path], None, None, durable=True)
 
-    def read(
-        self, call: Callable[[], _Result], *keys: str, plain: bool = False, locks: bool = False
-    ) -> Deferred[_Result]:
+    def read(self, call: Callable[[], _Result], *keys: str, **manner: Any) -> Deferred[_Result]:
         """Look at the catalog, as it is at one instant after this call.
 
         :param call: looks, in a thread; the state is that of the transaction.
         :param keys: the paths and uploads that it looks at, as far as they are known.
-        :param plain: whether it looks at nothing but the names at these paths, and, if `locks`, the locks there.
+        :param manner: see `Look`.
         :return: a Deferred that fires with the result.
         :raise CatalogAway: the database does not answer.
         """
@@ -195,7 +167,7 @@ class StoredChanges(Changes):
             if not answered.called:
                 answered.callback(outcome)
 
-        self._looks.submit([Look(call, keys, done, plain=plain, locks=locks)])
+        self._looks.submit([Look(call, keys, done, **manner)])
         return answered
 
     def check(self, tell: Callable[[News], object]) -> Deferred[News]:

@@ -29,10 +29,13 @@ _OPTIONS = {
 }
 
 _SETTINGS = """SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET standard_conforming_strings TO on;
-    SET statement_timeout TO 0; SET lock_timeout TO 0;
+    SELECT set_config(name, '0', false) FROM pg_settings
+        WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout');
     SET idle_in_transaction_session_timeout TO '60s'; SET plan_cache_mode TO force_generic_plan;
     SET default_transaction_isolation TO 'read committed'"""
-"""What statements rely on, whatever the server's defaults are."""
+"""What statements rely on, whatever the server's defaults are; `transaction_timeout` is there since PostgreSQL 17."""
+_FEW_ROWS = "SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off"
+"""For statements that look for few rows: a plan that was made while tables were small is kept while they grow."""
 TIMEOUT_S = 3
 """How long a server may take to let a front in, and again to take the settings."""
 
@@ -78,6 +81,11 @@ class Connection(psycopg.Connection[Any]):
         except OSError as problem:
             raise psycopg.OperationalError(f"no connection can be kept: {problem}") from problem
 
+    @property
+    def own_fileno(self) -> int:
+        """The number of its socket that stays valid until `close`; that of libpq does not if the connection is lost."""
+        return self._socket.fileno()
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Say for the length of the block that somebody waits for the server; see `Watch`."""
@@ -93,12 +101,18 @@ class Connection(psycopg.Connection[Any]):
         with suppress(OSError):  # it is closed already
             self._socket.shutdown(SHUT_RDWR)
 
-    def pipelined(self) -> None:
+    def pipelined(self, *, few_rows: bool = False) -> None:
         """Send statements without waiting for their results from now on; see `Pipeline`.
 
         A statement that fails makes the next one fail whose rows are fetched, or the commit.
+
+        :param few_rows: whether all of them look for few rows by indexes.
+        :raise psycopg.Error: the connection is lost.
         """
         self.autocommit = True
+        if few_rows:
+            with self.waiting():
+                self.execute(_FEW_ROWS)
         self._ahead = Pipeline(self, self._wait)
 
     @property
@@ -217,7 +231,7 @@ def connector(
 
     def connect(**instead: str) -> Connection:
         options: dict[str, Any] = {**_OPTIONS, "connect_timeout": timeout_s}
-        if "target_session_attrs" not in conninfo_to_dict(url) and "PGTARGETSESSIONATTRS" not in os.environ:
+        if conninfo_to_dict(url).get("target_session_attrs", os.environ.get("PGTARGETSESSIONATTRS")) != "read-write":
             options["target_session_attrs"] = "primary"  # a replica would show what was true a while ago
         options |= instead
         connection = connection_class.connect(url, **options)

@@ -15,23 +15,29 @@ from splitd.catalog.sql.rows import array
 from splitd.catalog.touched import group_of, touched
 from splitd.model.records import Record
 
-RING = 64
+RING = 256
 """So many transactions of each connection can be told apart; to who has missed more, all names have changed."""
 _MOST = 500
 """A transaction that touches more groups of paths counts as one that touches all."""
 
-_COUNT = f"""WITH counted AS (
-        INSERT INTO stamp AS s VALUES (%s, 1) ON CONFLICT (slot) DO UPDATE SET number = s.number + 1 RETURNING number
-    )
-    INSERT INTO touched AS t (slot, place, number, groups)
-    SELECT %s, number %% {RING}, number, %s::smallint[] FROM counted
+_STAMP = """stamped AS (
+        INSERT INTO stamp AS s SELECT %(slot)s, 1 WHERE {where}
+        ON CONFLICT (slot) DO UPDATE SET number = s.number + 1 RETURNING number
+    )"""
+_NOTE = f"""INSERT INTO touched AS t (slot, place, number, groups)
+    SELECT %(slot)s, number %% {RING}, number, %(groups)s::smallint[] FROM stamped
     ON CONFLICT (slot, place) DO UPDATE SET number = excluded.number, groups = excluded.groups"""
+_COUNT = f"WITH {_STAMP.format(where='true')} {_NOTE}"
+COUNT = f"{_STAMP}, noted AS ({_NOTE})"
+"""The parts of a statement that count its transaction if something is so, by the values `slot` and `groups`."""
 
 _NUMBERS = "SELECT slot, number FROM stamp"
 
-_SINCE = """SELECT t.slot, t.number, t.groups FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[])
-        AS known(slot, number, now)
-    JOIN touched t ON t.slot = known.slot AND t.number > known.number AND t.number <= known.now"""
+_SINCE = f"""SELECT t.slot, t.number, t.groups
+    FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[]) AS known(slot, number, now),
+        generate_series(greatest(known.number + 1, known.now - {RING - 1}), known.now) AS missed(number),
+        touched t
+    WHERE t.slot = known.slot AND t.place = (missed.number %% {RING})::smallint AND t.number = missed.number"""
 
 
 class Touches:
@@ -53,12 +59,15 @@ class Touches:
         else:
             self._groups.update(map(group_of, places))
 
+    @property
+    def column(self) -> str | None:
+        """The groups of paths that are touched, as a column: empty for none, None for all."""
+        return None if self._groups is None or len(self._groups) > _MOST else array(sorted(self._groups))
+
     def flush(self) -> None:
         """Count the transaction, if it touches anything."""
-        if self._groups is None or len(self._groups) > _MOST:
-            self._cursor.execute(_COUNT, (self._slot, self._slot, None))
-        elif self._groups:
-            self._cursor.execute(_COUNT, (self._slot, self._slot, array(sorted(self._groups))))
+        if self._groups is None or self._groups:
+            self._cursor.execute(_COUNT, {"slot": self._slot, "groups": self.column})
 
 
 @attrs.frozen

@@ -15,12 +15,13 @@ from splitd.catalog.ledger import JournalledUploads, all_of
 from splitd.catalog.moving import JournalledPartMoves
 from splitd.catalog.sql.beginning import Beginning
 from splitd.catalog.sql.changes import StoredChanges
+from splitd.catalog.sql.placing import is_plain
 from splitd.catalog.sql.rows import name_of, refuse_unindexed
 from splitd.catalog.sql.segments import COLUMNS
 from splitd.catalog.state import State
 from splitd.errors import BadName, MoveRefused
 from splitd.interfaces.continued import ContinuedUpload, Segment
-from splitd.interfaces.uploads import Start
+from splitd.interfaces.uploads import Commit, Start
 from splitd.model.holdings import PartCopy
 from splitd.model.media import Media
 from storaged.parts.format import PartId
@@ -102,6 +103,10 @@ class StoredUploads(JournalledUploads):
         with self._changes.manner(beginning=Beginning(starts, self._front, self._changes.now_ms)):
             begun = super().begin_all(starts)
         return begun.addErrback(self._doubtful.failed, [start.upload for start in starts])
+
+    def _commit(self, commit: Commit) -> Deferred[bool]:
+        with self._changes.manner(placing=commit if is_plain(commit) else None):
+            return super()._commit(commit)
 
     def abort_abandoned(self) -> Deferred[int]:
         """Abort the uploads and moves of fronts whose leases have expired; see `IUploadLedger.abort_abandoned`.

@@ -6,28 +6,29 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum, auto
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from twisted.python.failure import Failure
 
-from splitd.catalog.changes import Claim, Prepare
 from splitd.catalog.effects import enact
+from splitd.catalog.sql.admitting import ask_free
 from splitd.catalog.sql.beginning import Beginning, begin_at_once
 from splitd.catalog.sql.chains import ChainBroken
 from splitd.catalog.sql.connecting import Statements, is_away
 from splitd.catalog.sql.exclusion import EXCLUDED, SHARE, Excluded
 from splitd.catalog.sql.front_rows import LEASE_S
 from splitd.catalog.sql.fronts import RENEWAL_S
+from splitd.catalog.sql.jobs import Change, Check, Gate, Look
 from splitd.catalog.sql.lanes import Job
 from splitd.catalog.sql.lockrows import LocksTaken
+from splitd.catalog.sql.placing import place_at_once
 from splitd.catalog.sql.refusals import refusal
+from splitd.catalog.sql.short_ways import ShortWay
 from splitd.catalog.sql.stamps import News, Stamps
 from splitd.catalog.sql.state import DOCUMENTS_GATE, NAMES_GATE, Common, StoredState
 from splitd.model.packing import Packing
-from splitd.model.records import Record
 from storaged.system.clocks import elapsed_s
 
 TRIES = 50
@@ -58,100 +59,18 @@ class Current:
             del self._local.state
 
 
-class Gate(Enum):
-    """What a change excludes while it is made, on all fronts: nothing, all changes of names, or those of documents."""
-
-    NOTHING = auto()
-    NAMES = auto()
-    DOCUMENTS = auto()
-
-
-class Change(Job):
-    """A change whose turn has come.
-
-    :param judge: returns the records to write, and the result; or raises to refuse the change.
-    :param keys: what it touches.
-    :param removes: whether it may leave implied collections empty.
-    :param gate: what it excludes; one that excludes anything is alone in its transaction.
-    :param beginning: what it begins, if it does nothing else.
-    """
-
-    def __init__(
-        self,
-        judge: Callable[[], tuple[Sequence[Record], Any]],
-        keys: Sequence[str],
-        done: Callable[[Any], object],
-        prepare: Prepare | None = None,
-        claim: Claim | None = None,
-        *,
-        removes: bool = False,
-        gate: Gate = Gate.NOTHING,
-        alone: bool = False,
-        beginning: Beginning | None = None,
-    ) -> None:
-        super().__init__(done)
-        self.beginning = beginning
-        self.keys = [(key, removes) for key in keys]
-        self.gate = gate
-        self.alone = alone or gate != Gate.NOTHING
-        self._judge = judge
-        self._prepare = prepare
-        self._claim = claim
-
-    def judge(self) -> tuple[Sequence[Record], Any]:
-        """Judge it.  If it raises an exception, nothing has changed but what is prepared for a change that is alone.
-
-        :return: the records that are to take effect, and the result.
-        """
-        records, result = self._judge()
-        for record in records:
-            steps = None if self._prepare is None else self._prepare(record)
-            for _ in steps or ():
-                pass
-        if records and self._claim is not None:
-            self._claim()
-        return records, result
-
-
-class Look(Job):
-    """A look at the catalog.
-
-    :param call: looks, and returns the result.
-    :param keys: what it looks at, for what is known.
-    :param plain: whether it looks at nothing but the names at its keys, and, if `locks`, the locks of WebDAV there.
-    """
-
-    def __init__(
-        self,
-        call: Callable[[], Any],
-        keys: Sequence[str],
-        done: Callable[[Any], object],
-        *,
-        plain: bool = False,
-        locks: bool = False,
-    ) -> None:
-        super().__init__(done)
-        self.call = call
-        self.keys = [(key, False) for key in keys]
-        self.plain = plain
-        self.locks = locks
-
-
-class Check(Look):
-    """Asks what has been touched; see `Stamps`."""
-
-    def __init__(self, done: Callable[[Any], object]) -> None:
-        super().__init__(News, (), done, plain=True)
-
-
 class Connected:
     """A connection, which is opened again when it is lost.
 
     :param slot: returns the number of the connection.
+    :param few_rows: whether all its statements look for few rows by indexes.
     """
 
-    def __init__(self, connect: Connect, current: Current, common: Common, slot: Callable[[], int]) -> None:
+    def __init__(
+        self, connect: Connect, current: Current, common: Common, slot: Callable[[], int], *, few_rows: bool = True
+    ) -> None:
         self._connect = connect
+        self._few_rows = few_rows
         self._current = current
         self._common = common
         self._slot = slot
@@ -162,8 +81,13 @@ class Connected:
         """Connect, unless it is connected; see `Worker.open`."""
         if not self._is_open():
             self.close()  # libpq holds the socket of a connection that was lost
-            self._connection = self._connect()
-            self._connection.pipelined()
+            connection = self._connect()
+            try:
+                connection.pipelined(few_rows=self._few_rows)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
 
     def close(self) -> None:
         """Close the connection."""
@@ -214,10 +138,13 @@ class Writer(Connected):
         common: Common,
         slot: Callable[[], int],
         renew: Callable[[Any], float],
+        *,
+        few_rows: bool = True,
     ) -> None:
-        super().__init__(connect, current, common, slot)
+        super().__init__(connect, current, common, slot, few_rows=few_rows)
         self._renew = renew
         self._renewed_s = -math.inf
+        self._placing = ShortWay()
 
     def open(self) -> None:
         """Connect, and write something; see `Worker.open`."""
@@ -247,20 +174,55 @@ class Writer(Connected):
             self.open()
         elif elapsed_s() > self._renewed_s + LEASE_S:  # the process stood still: much may have happened meanwhile
             self.idle()
+        changes = [job for job in batch if isinstance(job, Change)]
         try:
-            return self._together([job for job in batch if isinstance(job, Change)])
-        except Exception as problem:
+            placed = self._place(changes)
+            outcomes = iter(self._make([each for each in changes if each not in placed]))
+        except Exception:
+            self.close()  # what its transaction has come to is not known
+            raise
+        return [True if each in placed else next(outcomes) for each in changes]
+
+    def _place(self, changes: Sequence[Change]) -> set[Change]:
+        """Commit uploads without judging them; return those for which that was possible."""
+        commits = [change.manner.placing for change in changes if change.manner.placing is not None]
+        if not commits or len(commits) < len(changes) or not self._placing.is_open():
+            return set()
+        self._connection.begin_one()
+        try:
+            asked = place_at_once(Statements(self._connection), commits, self._common, self._slot())
+            self._connection.commit()
+        except psycopg.Error as problem:
             if is_away(problem):
-                self.close()  # what its transaction has come to is not known
                 raise
             self._connection.rollback()
-            if len(batch) == 1:
+            return set()  # when they are judged, it turns out why
+        if asked is None:
+            return set()
+        placed = {changes[number - 1] for (number,) in asked.fetchall()}
+        self._placing.tried(in_vain=not placed)
+        return placed
+
+    def _make(self, changes: Sequence[Change]) -> list[Any]:
+        """Make changes in one transaction, or each in its own if that fails.
+
+        :raise psycopg.Error: the database does not work.
+        """
+        if not changes:
+            return []
+        try:
+            return self._together(changes)
+        except Exception as problem:
+            if is_away(problem):
+                raise
+            self._connection.rollback()
+            if len(changes) == 1:
                 return [refusal("make this change", *_CONFLICTS)]
             # One of them is at fault; the others must not suffer from it.
-            return [outcome for each in batch for outcome in self.work([each])]
+            return [outcome for each in changes for outcome in self._make([each])]
 
     def _together(self, changes: Sequence[Change]) -> list[Any]:
-        beginnings = [change.beginning for change in changes if change.beginning is not None]
+        beginnings = [change.manner.beginning for change in changes if change.manner.beginning is not None]
         if len(beginnings) == len(changes) and self._begin(beginnings):
             return [None] * len(changes)
         for left in reversed(range(TRIES)):
@@ -313,19 +275,32 @@ class Writer(Connected):
         return outcomes
 
 
+def _outcome(look: Callable[[], Any]) -> Any:
+    try:
+        return look()
+    except psycopg.Error:
+        raise
+    except Exception:
+        return Failure()
+
+
 class Reader(Connected):
     """Looks at the catalog: each batch sees one snapshot.
 
     :param slot: of no use.
+    :ivar lost: how often its connection was closed.
     """
 
     def __init__(self, connect: Connect, current: Current, common: Common, slot: Callable[[], int]) -> None:
         super().__init__(connect, current, common, slot)
         self._stamps = Stamps()
+        self.lost = 0
+        self._freeing = ShortWay()
 
     def close(self) -> None:
         """Close the connection; see `Worker.close`."""
         self._stamps.forget()
+        self.lost += 1
         super().close()
 
     def work(self, batch: Sequence[Job]) -> Sequence[Any]:
@@ -361,7 +336,25 @@ class Reader(Connected):
         if len(looks) == 1 and isinstance(looks[0], Check):  # as most often, if what is read is kept
             statements = Statements(self._connection)
             return [self._stamps.news(statements, self._stamps.ask(statements))]
-        outcomes: list[Any] = []
+        free = self._find_free(looks)
+        left = iter(self._look_long([look for look in looks if look not in free]))
+        return [free[look] if look in free else next(left) for look in looks]
+
+    def _find_free(self, looks: Sequence[Look]) -> dict[Look, Any]:
+        """Return the results of those looks that need no look at what is at their paths, because nothing is."""
+        asking = [(look, *look.free) for look in looks if look.free is not None]
+        if not asking or not self._freeing.is_open():
+            return {}
+        asked = ask_free(Statements(self._connection), [path for _, path, _ in asking], self._common.folders)
+        if asked is None:
+            return {}
+        free = [asking[index] for index in asked()]
+        self._freeing.tried(in_vain=not free)
+        return {look: _outcome(result) for look, _, result in free}
+
+    def _look_long(self, looks: Sequence[Look]) -> list[Any]:
+        if not looks:
+            return []
         # Names are looked at by one statement, which sees one snapshot by itself: no transaction is begun for it.
         locks = any(look.locks for look in looks)
         plain = all(look.plain for look in looks) and not (locks and self._common.has_locks)
@@ -376,14 +369,7 @@ class Reader(Connected):
                 self._connection.sync()
             take()
             news = News() if numbers is None else self._stamps.news(statements, numbers)
-            for look in looks:
-                try:
-                    outcomes.append(news if isinstance(look, Check) else look.call())
-                except psycopg.Error:
-                    raise
-                except Exception:
-                    outcomes.append(Failure())
-        return outcomes
+            return [news if isinstance(look, Check) else _outcome(look.call) for look in looks]
 
     def settle(self) -> None:
         """End the snapshot of the last batch, for which nobody has to wait; see `Worker.settle`."""

@@ -115,11 +115,24 @@ def test_a_look_that_the_database_refuses_leaves_nothing_to_the_next_one(
 
 
 @pytest.mark.parametrize(
-    ("more", "expected"), [("", "primary"), ("&target_session_attrs=read-write", "read-write")], ids=["usual", "told"]
+    ("more", "expected"),
+    [
+        ("", "primary"),
+        ("&target_session_attrs=read-write", "read-write"),
+        ("&target_session_attrs=any", "primary"),
+        ("&target_session_attrs=prefer-standby", "primary"),
+    ],
+    ids=["usual", "told", "any", "replica"],
 )
 def test_what_is_looked_up_is_not_that_of_a_replica(more: str, expected: str) -> None:
     with closing(connector(postgres().url("public") + more)()) as connection:
         assert connection.info.get_parameters()["target_session_attrs"] == expected
+
+
+@pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout", "idle_session_timeout"])
+def test_no_time_limit_of_the_server_ends_what_takes_long(name: str) -> None:
+    with closing(connector(f"{postgres().url('public')}%20-c{name}%3D1h")()) as connection:
+        assert connection.execute(f"SHOW {name}").fetchone() == ("0",)
 
 
 @contextmanager

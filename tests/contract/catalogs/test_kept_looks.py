@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from typing import Any
 
@@ -25,6 +25,7 @@ from splitd.model.properties import PropertyChanges
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
 from tests.catalogs import AS_KEY, NODES, known, manifest
+from tests.cluster.waiting import becomes
 from tests.histories import Event, explain_stale
 from tests.postgres import postgres
 
@@ -193,3 +194,29 @@ async def test_racing_clients_of_different_fronts_read_the_last_acknowledged_wri
     writers = [write(both[number % 2], path) for number, path in enumerate(NAMES)]
     await gather([*writers, *(read(both[number % 2]) for number in range(8))])
     assert explain_stale(history) == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_whose_probe_is_lost_asks_otherwise_and_connects_again(fronts: Fronts) -> None:
+    here, there = fronts.catalogs
+    await put(here, "/x/a", 1)
+    for path in ("/", "/x/a", "/x/a"):
+        await here.lookup(path)
+    ending = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'PREPARE probe%'"
+    with closing(postgres().connect(fronts.schema)) as beside:
+        assert beside.execute(ending).fetchone()[0] == 1  # type: ignore[index]
+    await put(there, "/x/a", 2)
+    assert await known(here, "/x/a") is None
+    assert await here.lookup("/x/a") == manifest(f"{2:032x}")
+
+    async def is_probed() -> bool:
+        await here.lookup("/x/a")
+        with closing(postgres().connect(fronts.schema)) as beside:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'PREPARE probe%' AND state = 'idle'"
+            return beside.execute(query).fetchone()[0] >= 1  # type: ignore[index]
+
+    await becomes(is_probed)
+    await here.lookup("/x/a")
+    await put(there, "/x/a", 3)
+    assert await known(here, "/x/a") is None
+    assert await here.lookup("/x/a") == manifest(f"{3:032x}")
