@@ -54,6 +54,7 @@ class Gathering(Generic[_File]):
         self._waiting: deque[_File] = deque()
         self._begins: IDelayedCall | None = None
         self._under_way = 0
+        self._again = 0  # how many of the groups under way wait once more
         self._seen = 0  # how many waited when they were counted last
         self._expected = 1
         self._expected_until = 0.0
@@ -61,10 +62,14 @@ class Gathering(Generic[_File]):
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, file: _File) -> None:
-        """Let a file wait for its group, which begins in another turn of the reactor."""
+    def add(self, file: _File, *, again: bool = False) -> None:
+        """Let a file wait for its group, which begins in another turn of the reactor.
+
+        :param again: whether it was in a group already: its client will not send another one.
+        """
         self._waiting.append(file)
         if self._under_way:
+            self._again += again
             if self._begins is None:
                 self._begins = self._clock.callLater(_PATIENCE_S, self.begin)
         elif self._is_complete():
@@ -83,10 +88,11 @@ class Gathering(Generic[_File]):
         :param count: how many files it had.
         """
         self._under_way -= 1
-        self._expected = count + len(self._waiting)
+        self._expected = count - self._again + len(self._waiting)
         self._expected_until = self._clock.seconds() + _LONGEST_S
+        self._again = 0
         if self._waiting and not self._under_way:
-            self._look_in(_GAP_S)
+            self._look_in(0 if self._is_complete() else _GAP_S)
 
     def _is_complete(self) -> bool:
         return len(self._waiting) >= self._expected or self._clock.seconds() >= self._expected_until

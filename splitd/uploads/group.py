@@ -325,7 +325,7 @@ class GroupCommit:
         self._log.info("upload of {path} is tried again elsewhere: {reasons}",
                        path=file.intent.path, reasons=name_failed(failed))  # fmt: skip
         file.intent = msgspec.structs.replace(file.intent, upload=self._new_id())
-        self._gathering.add(file)
+        self._gathering.add(file, again=True)
 
     async def _clean_up(self, file: _File, reason: str) -> None:
         """End what was begun and not committed."""

@@ -88,6 +88,16 @@ def test_a_group_waits_for_as_many_files_as_there_were_last(groups: Groups) -> N
     assert groups.begun == [3]
 
 
+def test_files_that_are_tried_again_wait_for_nobody(groups: Groups) -> None:
+    groups.add(3)
+    groups.clock.advance(0)
+    for _ in range(3):
+        groups.gathering.add(File(), again=True)
+    groups.end()
+    groups.clock.advance(0)
+    assert groups.begun == [3, 3]
+
+
 def test_a_group_does_not_wait_for_files_that_do_not_come(groups: Groups) -> None:
     groups.done(3)
     groups.add(2)
