@@ -8,14 +8,23 @@ from functools import lru_cache
 from splitd.model.branch import Branch
 from splitd.model.packing import Packed
 
+_LONGEST_KEPT = 255
+"""Characters.  The names of a long path take twenty times its size, and whoever asks for paths chooses them."""
 
-@lru_cache(maxsize=512)  # a path is looked up at each of the steps that a change of it takes
+
 def folders_of(path: str) -> tuple[tuple[str, ...], str] | None:
     """Return the names of the collections that a path leads through, and its last name, which is empty if the path
     ends with a slash; None for a text that does not begin with a slash.
     """
+    return _kept_split(path) if len(path) <= _LONGEST_KEPT else _split(path)
+
+
+def _split(path: str) -> tuple[tuple[str, ...], str] | None:
     first, *names = path.split("/")
     return (tuple(names[:-1]), names[-1]) if names and not first else None
+
+
+_kept_split = lru_cache(maxsize=512)(_split)  # a path is looked up at each of the steps that a change of it takes
 
 
 def descend(root: Branch, folders: Sequence[str]) -> Branch | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 from typing import Any
 
@@ -343,3 +344,16 @@ def test_a_tree_goes_as_deep_as_its_longest_path(found: list[list[str]]) -> None
     if longest:
         with pytest.raises(BadName, match="a path of more than 4096 bytes"):
             exhaust(tree.refuse_too_long("/t", "/" + "n" * max(room, 3)))
+
+
+def test_long_paths_that_were_looked_up_take_no_memory() -> None:
+    tree = Tree(1, Packing())
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(100):
+            assert tree.find(f"/{number}" + "/ab" * 1300) is None  # its names alone would take 80 KiB
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1_000_000
