@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import count
+from typing import Any
 
 import attrs
 import pytest
@@ -17,6 +18,7 @@ from splitd.catalog.slices import SLICE
 from splitd.downloads.cache import VersionCache
 from splitd.downloads.pins import Pins
 from splitd.errors import CatalogReadOnly, NotEnoughNodes, NotEnoughSpace, PreconditionFailed, UploadFailed
+from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest, largest_part
 from splitd.model.striping import Layout
@@ -105,6 +107,31 @@ class Calls:
         self.count += 1
 
 
+class Ledger:
+    """Commits files, but that at /late only when the test lets it."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self.turn: Deferred[None] = Deferred()
+
+    def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
+        begun: Deferred[None] = self._ledger.begin_all(starts)
+        return begun
+
+    def commit_all(self, commits: Sequence[Commit]) -> list[Deferred[bool]]:
+        return [self._commit(commit) for commit in commits]
+
+    def _commit(self, commit: Commit) -> Deferred[bool]:
+        if commit.path == "/late":
+            return self.turn.addCallback(lambda _: self._ledger.commit_all([commit])[0])
+        [committed] = self._ledger.commit_all([commit])
+        return committed
+
+    def abort(self, upload: str, reason: str) -> Deferred[None]:
+        aborted: Deferred[None] = self._ledger.abort(upload, reason)
+        return aborted
+
+
 class Service:
     """A group commit on a catalog in memory.
 
@@ -121,8 +148,9 @@ class Service:
         self.hurt = Calls()
         self._ids = count(1)
         reaper = Reaper(self.catalog.doomed_parts, self.nodes, Pins(), self.clock, 60.0)
+        self.ledger = Ledger(self.catalog.ledger)
         self.group = GroupCommit(
-            self.catalog.ledger,
+            self.ledger,
             self.nodes,
             reaper,
             VersionCache(10**6).keep,
@@ -191,7 +219,7 @@ async def test_what_comes_while_a_group_is_under_way_gathers() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_group_is_under_way_until_its_files_are_committed_and_waits_for_no_single_one() -> None:
+async def test_a_group_is_under_way_until_its_files_are_committed() -> None:
     service = await Service().start()
     first = [service.put(path) for path in ("/first", "/second")]
     service.journal.hold()
@@ -204,6 +232,21 @@ async def test_a_group_is_under_way_until_its_files_are_committed_and_waits_for_
     assert service.group_sizes() == [2, 1]
     for each in (*first, third):
         assert (await each)[1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_that_waits_for_its_turn_does_not_hold_up_the_next_group() -> None:
+    service = await Service().start()
+    late, other = service.put("/late"), service.put("/other")
+    service.clock.advance(0)
+    assert (await other)[1]
+    third = service.put("/third")
+    service.clock.advance(0.001)
+    assert service.group_sizes() == [2, 1]
+    assert (await third)[1]
+    assert not late.called
+    service.ledger.turn.callback(None)
+    assert (await late)[1]
 
 
 @pytest_twisted.ensureDeferred
