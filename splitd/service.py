@@ -154,7 +154,7 @@ class Front:
         return Clients(
             self._process,
             seams,
-            Tending.of(self.upkeep),
+            Tending.of(self.upkeep, is_near=self._config.keeps_journal),
             *shared,
             users,
             s3_key,

@@ -68,6 +68,7 @@ class Tending:
     :param segmentation: finds the segments of files.
     :param hurt: called when a file is committed and some of its parts are not stored.
     :param found: called for each part that is missing or damaged on its node.
+    :param is_near: whether the catalog is in the memory of this process.
     """
 
     ledger: IUploadLedger
@@ -77,9 +78,10 @@ class Tending:
     segmentation: Segmentation
     hurt: Callable[[], object]
     found: Found
+    is_near: bool
 
     @classmethod
-    def of(cls, upkeep: Upkeep) -> Tending:
+    def of(cls, upkeep: Upkeep, *, is_near: bool) -> Tending:
         """Return that of the upkeep in this process."""
         reaper = upkeep.reaper
         return cls(
@@ -90,4 +92,5 @@ class Tending:
             upkeep.segmentation,
             upkeep.healer.wake,
             upkeep.found,
+            is_near,
         )

@@ -16,6 +16,7 @@ from splitd.model.traffic import Traffic
 from splitd.model.uploads import RANDOM_BYTES, upload_id
 from splitd.nodes.reading import ReadPolicy
 from splitd.store import ObjectStore
+from splitd.uploads.gathering import FAR_GAP_S, NEAR_GAP_S
 from splitd.uploads.uploads import Cutting, Uploads
 
 
@@ -55,6 +56,7 @@ def make_uploads(
         cache.keep,
         tending.hurt,
         cutting=Cutting(config.cut(), int(config.small_part), new_id, *spare),
+        gap_s=NEAR_GAP_S if tending.is_near else FAR_GAP_S,
         clock=process.reactor,
         wall=wall,
         run=process.in_thread,

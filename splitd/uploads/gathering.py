@@ -8,13 +8,16 @@ from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-_PATIENCE_S = 0.05
+_PATIENCE_S = 0.1
 """How long a file waits for the group before it: where a node is slow, others need not be."""
 
-_GAP_S = 0.001
-"""A group that may begin waits for as long as files keep coming, each at most so long after the one before."""
+NEAR_GAP_S = 0.001
+"""How long after a file the next one comes at the latest, if clients send at once when they have their answers."""
 
-_LONGEST_S = 0.006
+FAR_GAP_S = 0.004
+"""The same where each file is asked about over a connection first, so that files come as the answers do."""
+
+_LONGEST_S = 0.012
 """A group waits for no more files so long after the end of the one before."""
 
 _MOST_FILES = 256
@@ -45,11 +48,14 @@ class Gathering(Generic[_File]):
     files soon.  One file alone waits for nobody.
 
     :param clock: calls later.
+    :param gap_s: a group that may begin waits for as long as files keep coming, each at most so many seconds after the
+        one before.
     :param begin: called with the files of a group.
     """
 
-    def __init__(self, clock: IReactorTime, begin: Callable[[list[_File]], object]) -> None:
+    def __init__(self, clock: IReactorTime, gap_s: float, begin: Callable[[list[_File]], object]) -> None:
         self._clock = clock
+        self._gap_s = gap_s
         self._begin_group = begin
         self._waiting: deque[_File] = deque()
         self._begins: IDelayedCall | None = None
@@ -76,7 +82,7 @@ class Gathering(Generic[_File]):
             # Never at once: what else arrives in this turn of the reactor goes along.
             self._look_in(0)
         elif self._begins is None:
-            self._look_in(_GAP_S)
+            self._look_in(self._gap_s)
 
     def began(self) -> None:
         """Take note that a group is under way."""
@@ -92,7 +98,7 @@ class Gathering(Generic[_File]):
         self._expected_until = self._clock.seconds() + _LONGEST_S
         self._again = 0
         if self._waiting and not self._under_way:
-            self._look_in(0 if self._is_complete() else _GAP_S)
+            self._look_in(0 if self._is_complete() else self._gap_s)
 
     def _is_complete(self) -> bool:
         return len(self._waiting) >= self._expected or self._clock.seconds() >= self._expected_until
@@ -105,7 +111,7 @@ class Gathering(Generic[_File]):
 
     def _look(self) -> None:
         if len(self._waiting) > self._seen and not self._is_complete():
-            self._look_in(_GAP_S)
+            self._look_in(self._gap_s)
         else:
             self.begin()
 

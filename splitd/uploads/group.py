@@ -80,6 +80,7 @@ class GroupCommit:
     :param hurt: called when a file is committed and some of its parts are not stored.
     :param new_id: makes the id of an upload that is tried again.
     :param slow_s: a group goes on without a node that stores nothing for so many seconds while the others wait for it.
+    :param gap_s: how long a group waits for each further file; see `Gathering`.
     :param clock: calls later.
     :param wall: tells when a file was made.
     """
@@ -96,6 +97,7 @@ class GroupCommit:
         *,
         new_id: Callable[[], str],
         slow_s: float,
+        gap_s: float,
         clock: IReactorTime,
         wall: WallClock,
     ) -> None:
@@ -108,7 +110,7 @@ class GroupCommit:
         self._new_id = new_id
         self._clock = clock
         self._wall = wall
-        self._gathering: Gathering[_File] = Gathering(clock, self._begin)
+        self._gathering: Gathering[_File] = Gathering(clock, gap_s, self._begin)
         self._groups: set[Deferred[None]] = set()
 
     def store(self, intent: Intent, data: bytes) -> Deferred[Stored]:

@@ -63,6 +63,7 @@ class Uploads:
     """The uploads under way.
 
     :param hurt: called when a file is committed and some of its parts are not stored.
+    :param gap_s: how long a group of small files waits for each further one; see `Gathering`.
     :param keep: called with the id of the upload and the bytes of each small file that was stored.
     :param clock: calls later.
     :param wall: tells when a file was made.
@@ -78,6 +79,7 @@ class Uploads:
         hurt: Callable[[], object],
         *,
         cutting: Cutting,
+        gap_s: float,
         clock: IReactorTime,
         wall: WallClock,
         run: InThread,
@@ -99,6 +101,7 @@ class Uploads:
             self._note_hurt,
             new_id=cutting.new_id,
             slow_s=cutting.slow_s,
+            gap_s=gap_s,
             clock=clock,
             wall=wall,
         )

@@ -76,7 +76,7 @@ def _tending(calls: Calls, ledger: IUploadLedger, reaper: IReaper, pins: IPins, 
 
     hurt: Callable[[], None] = partial(calls.tell, methods.HURT)
     # The catalog's process learns what is unpinned, or the database does, and does what is to be done.
-    return Tending(ledger, reaper, pins, lambda _: None, segmentation, hurt, found)
+    return Tending(ledger, reaper, pins, lambda _: None, segmentation, hurt, found, is_near=False)
 
 
 class _BySocket:

@@ -157,6 +157,7 @@ class Service:
             self.hurt,
             new_id=self.new_id,
             slow_s=5.0,
+            gap_s=0.001,
             clock=self.clock,
             wall=wall_of(self.clock),
         )
