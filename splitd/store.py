@@ -150,7 +150,7 @@ class ObjectStore:
 
     def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file from memory or from its nodes, if its name is in memory; see `IObjectStore.read_soon`."""
-        return self._read_known(path, self._read_soon, lambda _: True)
+        return self._read_known(path, self._read_soon, self._downloads.has_soon)
 
     def _read_known(
         self,

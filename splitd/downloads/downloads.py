@@ -110,14 +110,24 @@ class Downloads:
         :return: a Deferred that fires with the bytes, or with None if only `open` can tell why they cannot be read;
             None if nothing was begun.
         """
-        if manifest.size > MOST_AT_ONCE or not is_plain(manifest):
-            return None
-        # Where a node is away, all the others would be asked in vain here, and once more by `open`.
-        if not all(map(self._sources.registry.is_usable, manifest.nodes)) or not self._take_small(manifest):
+        if not (self._is_near(manifest) and self._take_small(manifest)):
             return None
         # Nobody waits for the pin: see `_read_small`.
         self._pins.pin(manifest).addErrback(lambda _: None)
         return self._plain.read(manifest).addCallback(self._read_soon, manifest)
+
+    def has_soon(self, manifest: Manifest) -> bool:
+        """Return whether `read_kept` would find all bytes of a version now, or `read_soon` would ask for them."""
+        return self.has_kept(manifest) or (self._is_near(manifest) and self._is_small(manifest))
+
+    def _is_near(self, manifest: Manifest) -> bool:
+        """Return whether a version needs all its parts, and no node is known to be away that has one.
+
+        Where one is away, all the others would be asked in vain by `read_soon`, and once more by `open`.
+        """
+        if manifest.size > MOST_AT_ONCE or not is_plain(manifest):
+            return False
+        return all(map(self._sources.registry.is_usable, manifest.nodes))
 
     def _read_soon(self, data: bytes | None, manifest: Manifest) -> bytes | None:
         self._unpin(manifest)
@@ -142,8 +152,11 @@ class Downloads:
 
     def _take_small(self, manifest: Manifest) -> bool:
         """Return whether a file is small and is to be held whole now, and count its bytes if so."""
+        return self._is_small(manifest) and self._small.take(manifest.size)
+
+    def _is_small(self, manifest: Manifest) -> bool:
         size = manifest.size
-        return bool(size) and largest_part(manifest.layout, size) <= self._small_part and self._small.take(size)
+        return bool(size) and largest_part(manifest.layout, size) <= self._small_part
 
     async def _open_small(self, manifest: Manifest, span: Span, traffic: Traffic) -> Opened:
         size = manifest.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -17,6 +18,7 @@ from splitd.model.erasure import cut_whole
 from splitd.model.manifest import Manifest
 from splitd.model.striping import Layout
 from splitd.model.traffic import Traffic
+from splitd.store import ObjectStore
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.format import encode_parts
 from storaged.parts.messages import MAX_GET
@@ -128,3 +130,39 @@ def test_no_node_is_asked_in_vain_where_one_is_known_to_be_away(
     nodes.away = nodes.known_away = {"n3"}
     assert read(downloads, clock, FILE) == []
     assert nodes.reads == []
+
+
+class Catalog:
+    """Knows the name of a file, which it has to prove; counts the proofs that were asked for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self.proofs = 0
+
+    def known_file(self, _: str) -> Any:
+        return self._manifest, self._prove
+
+    def _prove(self) -> Deferred[bool]:
+        self.proofs += 1
+        return succeed(True)
+
+
+@pytest.mark.parametrize(
+    ("change", "away", "proofs"),
+    [
+        ({}, set(), 1),
+        ({}, {"n3"}, 0),
+        ({"size": 16 * 1024 * 1024}, set(), 0),
+        ({"parity": 1, "nodes": (*NODES, "n7")}, set(), 0),
+    ],
+)
+def test_no_proof_is_asked_for_a_file_that_is_left_to_the_other_way(
+    nodes: Nodes, downloads: Downloads, change: dict[str, Any], away: set[str], proofs: int
+) -> None:
+    nodes.known_away = away
+    unused: Any = None
+    catalog: Any = Catalog(msgspec.structs.replace(FILE, **change))
+    others = {"wake_reaper": unused, "new_token": unused, "wall": unused}
+    store = ObjectStore(catalog, unused, unused, unused, unused, unused, downloads, unused, **others)
+    assert (store.read_soon("/a") is not None) == bool(proofs)
+    assert catalog.proofs == proofs
