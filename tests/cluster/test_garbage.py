@@ -5,10 +5,7 @@ Objects in a cycle stay until a garbage collection, which is rare; the buffers t
 
 from __future__ import annotations
 
-import gc
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -18,26 +15,10 @@ from storaged.http import StreamingRequest
 from storaged.parts.format import SMALL_PART
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.garbage import garbage
 
 UNIT = 64 * 1024
 SMALL, LARGE = b"a" * 1000, b"a" * (10 * SMALL_PART)
-
-
-@contextmanager
-def garbage() -> Iterator[Counter[type]]:
-    """Count the objects, by type, that only a garbage collection can free."""
-    found: Counter[type] = Counter()
-    gc.collect()
-    gc.disable()
-    try:
-        yield found
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        found.update(map(type, gc.garbage))
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,10 @@ from botocore.credentials import Credentials
 from twisted.internet.defer import Deferred, gatherResults
 
 from splitd.frontends.s3.buckets.notes import owner_of
+from storaged.http import StreamingRequest
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
+from tests.cluster.garbage import garbage
 from tests.cluster.raw import RawAnswer, connect
 from tests.cluster.s3 import KEY, S3, SECRET, write_users
 from tests.cluster.waiting import eventually
@@ -325,3 +327,18 @@ async def test_of_several_that_store_at_once_one_makes_the_object(make_cluster: 
     codes = sorted([answer.code for answer in await gatherResults(asked)])
     assert codes == [200] + [412] * 7
     assert watching.left < 8
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_that_was_answered_is_freed_at_once(make_cluster: Callable[..., Cluster]) -> None:
+    cluster = await started(make_cluster)
+    watching = watch_s3(cluster.front)
+    for method, name in (("PUT", "plain"), ("GET", "plain"), ("PUT", "another MD5"), ("PUT", "another CRC32")):
+        case = CASES[name]
+        await ask(cluster, method, case, case.headers)
+        with garbage() as found:
+            for _ in range(10):
+                await ask(cluster, method, case, case.headers)
+            await cluster.status()  # the last ones may be on their way still
+        assert found[StreamingRequest] <= 1, (method, name)
+    assert watching.left == 0

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from splitd.access.grants import Principal
 from splitd.access.keys import NotLooked
 from splitd.errors import Busy, LoginRequired, SplitdError
+from splitd.frontends.http.answers import forget_raising
 from splitd.frontends.http.entering import Entering
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
@@ -119,7 +120,8 @@ class S3Resource(StreamingResource):
         return True
 
     def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._judge(request, failure.raiseException))
+        judged = Deferred.fromCoroutine(self._judge(request, failure.raiseException))
+        return judged.addCallback(lambda _: forget_raising(failure))
 
     def _prove_at_once(self, request: IRequest) -> S3Request | None:
         """Return a request for an object itself, after its signature was found good; None for all others."""

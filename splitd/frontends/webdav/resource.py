@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from splitd.access.grants import Principal
 from splitd.errors import Busy, LoginRequired, SplitdError
-from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.answers import Refused, forget_raising
 from splitd.frontends.http.content import send_whole
 from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.entering import Entering
@@ -161,7 +161,8 @@ class WebdavResource(StreamingResource):
         return True
 
     def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._judge(request, failure.raiseException))
+        judged = Deferred.fromCoroutine(self._judge(request, failure.raiseException))
+        return judged.addCallback(lambda _: forget_raising(failure))
 
     def _door_at_once(self, request: IRequest) -> Door | None:
         """Return the door for the user who sends a request; None if that needs a wait, or a refusal."""

@@ -56,9 +56,14 @@ def put_soon(request: S3Request, data: bytes) -> Deferred[tuple[Manifest, bool]]
         upload.write(data)
         received = check_whole(data, expected, wants_md5=request.door.settings.md5)
     except Exception as problem:
-        failure = Failure()
-        return upload.abort(reason_of(problem)).addCallback(lambda _: failure)
+        return _given_up(upload, problem)
     return upload.finish(found_media(media, received).compact())
+
+
+def _given_up(upload: IUpload, problem: Exception) -> Deferred[tuple[Manifest, bool]]:
+    """Abort an upload; return a Deferred that fails with the reason."""
+    failure = Failure(problem)  # not made in a frame of its own traceback, which would be a cycle with the body in it
+    return upload.abort(reason_of(problem)).addCallback(lambda _: failure)
 
 
 def answer_stored(request: S3Request, manifest: Manifest) -> None:
