@@ -5,7 +5,7 @@ What is traced gets a wrapper, so a front without traces runs the same code as i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from opentelemetry import context, propagate, trace
@@ -47,15 +47,18 @@ class Tracing:
 
     def journal(self, inner: _Kind) -> _Kind:
         """Return a journal whose durable records are spans, until they are acknowledged."""
-        append = inner.append  # type: ignore[attr-defined]
+        append_all = inner.append_all  # type: ignore[attr-defined]
 
-        def traced(record: Record, *, durable: bool) -> Deferred[None]:
-            if not durable:
-                return append(record, durable=durable)  # type: ignore[no-any-return]
-            said = {"splitd.record": str(record.__struct_config__.tag)}
-            return self._span("journal append", SpanKind.INTERNAL, said, lambda: append(record, durable=durable))
+        def traced(records: Sequence[Record], *, durable: bool) -> Deferred[None]:
+            if not durable or not records:
+                return append_all(records, durable=durable)  # type: ignore[no-any-return]
+            said = {"splitd.record": str(records[0].__struct_config__.tag), "splitd.records": len(records)}
+            return self._span("journal append", SpanKind.INTERNAL, said, lambda: append_all(records, durable=durable))
 
-        return self._wrapped(inner, append=traced)
+        def traced_one(record: Record, *, durable: bool) -> Deferred[None]:
+            return traced((record,), durable=durable)
+
+        return self._wrapped(inner, append=traced_one, append_all=traced)
 
     def node(self, inner: _Kind, node: str) -> _Kind:
         """Return the store of a node whose small parts travel in spans.
