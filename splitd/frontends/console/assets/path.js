@@ -1,5 +1,5 @@
 // Where one is: breadcrumbs, which turn into a field that one can type into.
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { getJson, split, urlOf } from "./api.js";
 import { Icon } from "./icons.js";
 import { follow, openFolder } from "./router.js";
@@ -38,7 +38,8 @@ function PathField({ path, done }) {
   const [at, setAt] = useState(-1);
   const ref = useRef();
   const [folder, begun] = split(text);
-  useEffect(() => {
+  // Before the next key: what is typed at once belongs here, and not to the filter.
+  useLayoutEffect(() => {
     ref.current.focus();
     ref.current.setSelectionRange(text.length, text.length);
   }, []);
