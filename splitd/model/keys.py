@@ -12,8 +12,8 @@ from splitd.model.packing import Packed
 from splitd.model.paths import place_of
 
 _LAST = "\U0010ffff"
-_STEP = 100
-"""Keys and common prefixes of one step."""
+STEP = 100
+"""Keys and common prefixes of a step that holds up nothing."""
 
 
 @attrs.frozen
@@ -69,19 +69,22 @@ class _Level:
 class Walk:
     """An iterator over the keys of a collection that do not come before a text; nothing must be changed meanwhile.
 
-    Each collection below has a key in it.  So whatever is looked at leads to a key soon.
+    Each collection below has a key in it.  So whatever is looked at leads to a key soon.  And a collection whose keys
+    all have one common prefix need not be looked into: it comes with its own key, whether that is a key or not.
     """
 
     def __init__(self, wanted: Wanted, root: Branch, least: str) -> None:
+        self._wanted = wanted
         self._place = place_of(wanted.collection)
         self._hidden = wanted.hidden
+        self._closed = ""  # the key of the collection that came last, if it was not looked into
         self._levels = [_Level(root, "", least, root.names_from(_first_name(least)))]
 
     def __iter__(self) -> Walk:
         return self
 
     def __next__(self) -> tuple[str, Packed | Branch]:
-        levels = self._levels
+        levels, self._closed = self._levels, ""
         while levels:
             level = levels[-1]
             name = next(level.names, None)
@@ -95,17 +98,24 @@ class Walk:
             if not isinstance(entry, Branch):
                 return key, entry
             below = level.least[len(name) :] if level.least.startswith(name) else ""
+            if not below and _common_prefix(self._wanted, key) and not self._hides_below(key):
+                self._closed = key
+                return key, entry
             levels.append(_Level(entry, key, below, entry.names_from(_first_name(below))))
             if not below and not entry.implied:
                 return key, entry if entry.own is None else entry.own
         raise StopIteration
+
+    def _hides_below(self, key: str) -> bool:
+        place = place_of(f"{self._place}/{key}")
+        return any(each.startswith(f"{place}/") for each in self._hidden)
 
     def skip(self, common: str, behind: str) -> None:
         """Skip the rest of the keys that begin with a text, as the last one did.
 
         :param behind: the first text that comes after all of them.
         """
-        levels, left = self._levels, ""
+        levels, left = self._levels, self._closed
         while not behind.startswith(levels[-1].base):
             left = levels.pop().base
         if left != common:  # else they were the keys of a collection, and its names are behind it
@@ -120,26 +130,27 @@ def _first_name(least: str) -> str:
     return name + slash
 
 
-def list_page(wanted: Wanted, find_root: Callable[[], Branch], page: Page) -> Iterator[None]:
+def list_page(wanted: Wanted, find_root: Callable[[], Branch], page: Page, step: int = STEP) -> Iterator[None]:
     """Make a page, in steps of some keys: a generator that yields between them.
 
     :param find_root: returns the collection; other changes may be made between the steps.
+    :param step: how many keys and common prefixes a step lists.
     """
     least: str | None = max(wanted.prefix, wanted.after + "\0" if wanted.after else "")
     while least is not None:
-        least = list_some(wanted, find_root(), least, page)
+        least = _list_some(wanted, find_root(), least, page, step)
         if least is not None:
             yield
 
 
-def list_some(wanted: Wanted, root: Branch, least: str, page: Page) -> str | None:
+def _list_some(wanted: Wanted, root: Branch, least: str, page: Page, step: int) -> str | None:
     """List some more keys and common prefixes; `page` gets them.
 
     :param least: list none before this.
     :return: where to go on; None if the page is complete.
     """
     keys = Walk(wanted, root, least)
-    for _ in range(_STEP):
+    for _ in range(step):
         key, entry = next(keys, (None, None))
         if key is None or entry is None or not key.startswith(wanted.prefix):
             return None

@@ -134,6 +134,20 @@ def test_a_page_of_a_large_collection_reads_little_of_it() -> None:
     assert page_of(tree, Wanted("/x", "b/", "b/05998", "", 20)) == (["b/05999"], [], None)
 
 
+def test_a_page_of_common_prefixes_looks_into_no_collection() -> None:
+    tree = tree_of([f"{each:03}/a/b" for each in range(200)])
+    root = tree.find("/x")
+    assert isinstance(root, Branch)
+    for below in root.members.values():
+        assert isinstance(below, Branch)
+        below.members = {}  # so that one that is looked into seems to be empty
+    prefixes = [f"{each:03}/" for each in range(1, 200)]
+    assert page_of(tree, Wanted("/x", "", "000/", "/", 150)) == ([], prefixes[:150], "150/")
+    hidden = frozenset({"/x/007", "/x/00", "/x/1"})
+    prefixes.remove("007/")
+    assert page_of(tree, Wanted("/x", "", "000/", "/", 199, hidden)) == ([], prefixes, None)
+
+
 def test_keys_are_found_around_the_size_at_which_names_are_kept_sorted() -> None:
     for number in (SORTED - 1, SORTED, SORTED + 1, LARGE, LARGE + 1):
         found = [f"{each:05}" for each in range(number)]

@@ -15,8 +15,11 @@ FIRST_PAGE, LARGEST_PAGE = 64, 1024
 class MemberRows(Protocol):
     """The rows of one transaction from which the members of collections are loaded."""
 
-    first_page: int
-    """How many members `names_from` loads at first."""
+    def page_after(self, limit: int) -> int:
+        """Return how many members `names_from` should load at once.
+
+        :param limit: how many it has just loaded; 0 if these are the first.
+        """
 
     def load(self, branch: StoredBranch, name: str) -> None:
         """Load a member of a collection; it is known afterwards, also if nothing has its name."""
@@ -143,10 +146,11 @@ class StoredBranch(Branch):
 
     def names_from(self, first: str) -> Iterator[str]:
         """Iterate over entry names; see `Branch.names_from`.  What the transaction has changed is not looked at."""
-        limit = self._stored.first_page
+        limit = 0
         while True:
+            limit = self._stored.page_after(limit)
             names = self._stored.load_page(self, first, limit)
             yield from names
             if len(names) < limit:
                 return
-            first, limit = names[-1] + "\0", max(limit, min(limit * 4, LARGEST_PAGE))
+            first = names[-1] + "\0"

@@ -314,7 +314,7 @@ class StoredCatalog(JournalledCatalog):
 
         def page() -> list[Member]:
             current: Any = self._state
-            current.stored_names.first_page = limit + 1  # by one statement; one more, as a collection may come earlier
+            current.stored_names.expect(limit + 1, limit + 1)  # one more, as a collection may come earlier
             return self._list_members(path, after, limit)
 
         return self._changes.read(page, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from splitd.catalog.sql.branches import FIRST_PAGE, StoredBranch, StoredMembers
+from splitd.catalog.sql.branches import FIRST_PAGE, LARGEST_PAGE, StoredBranch, StoredMembers
 from splitd.catalog.sql.chains import Chains
 from splitd.catalog.sql.ids import Ids
 from splitd.catalog.sql.parts import PartRows
@@ -39,7 +39,6 @@ class Names:
     :param ids: gives ids to collections.
     :param known: see `Chains`.
     :ivar uploads: those of the files that were loaded.
-    :ivar first_page: how many members of a collection are loaded at first.
     """
 
     def __init__(
@@ -54,7 +53,8 @@ class Names:
         self._files: dict[Packed, tuple[Manifest, bytes | None]] = {}  # with what `entry.manifest` says
         self._trashed: list[StoredBranch] = []
         self.uploads: set[str] = set()
-        self.first_page = FIRST_PAGE
+        self._first_page = FIRST_PAGE
+        self._expected: int | None = None  # how many more names will be asked for, if that is known
         self.above = StoredBranch(self, ABOVE, (ABOVE, ""), 0, 0, implied=False)
         self.chains = Chains(cursor, known, self._take_folder, self._take)
 
@@ -64,6 +64,19 @@ class Names:
         root = self.above.members[""]
         assert isinstance(root, StoredBranch)
         return root
+
+    def expect(self, first_page: int, names: int) -> None:
+        """Take note that about so many names will be asked for.
+
+        :param first_page: how many members of a collection to load at first.
+        """
+        self._first_page, self._expected = first_page, names
+
+    def page_after(self, limit: int) -> int:
+        """Return how many members to load at once; see `MemberRows`."""
+        if not limit:
+            return self._first_page
+        return min(limit * 4, LARGEST_PAGE) if self._expected is None else max(FIRST_PAGE, self._expected)
 
     def load(self, branch: StoredBranch, name: str) -> None:
         """Load one member."""
@@ -88,6 +101,8 @@ class Names:
         least = first.encode(errors="surrogatepass")
         query = f"SELECT {COLUMNS} FROM {JOINED} WHERE e.parent = %s AND e.name >= %s ORDER BY e.name LIMIT %s"
         rows = self._cursor.execute(query, (branch.id, least, limit)).fetchall()
+        if self._expected is not None:
+            self._expected -= len(rows)
         names = [name_of(row[1]) for row in rows]
         for row in rows:
             self._take(row)

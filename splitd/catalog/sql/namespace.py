@@ -17,6 +17,7 @@ from splitd.catalog.keys import JournalledKeys
 from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.metering import Meters
 from splitd.catalog.namespace import JournalledNamespace
+from splitd.catalog.sql.branches import FIRST_PAGE
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.kept import KeptLooks
 from splitd.catalog.sql.rows import refuse_unindexed
@@ -25,7 +26,7 @@ from splitd.errors import BadName
 from splitd.interfaces.keys import MOST_LISTED, Key, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.model.conditions import Condition
-from splitd.model.keys import Page, Wanted, list_some
+from splitd.model.keys import Page, Wanted, list_page
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.paths import check_key_path
@@ -95,13 +96,6 @@ class StoredKeys(JournalledKeys):
     ) -> None:
         super().__init__(state, changes, clock, new_id, meters)
         self._kept = kept
-        self._clock = clock
-        self._listing: set[Deferred[Listing]] = set()
-
-    def stop(self) -> None:
-        """Cancel the pages that are being made.  May be called more than once."""
-        for each in list(self._listing):
-            each.cancel()
 
     def list_keys(
         self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
@@ -110,40 +104,20 @@ class StoredKeys(JournalledKeys):
         if not 0 <= limit <= MOST_LISTED:
             raise ValueError(f"a page of {limit} keys, up to {MOST_LISTED} can be listed")
         wanted = Wanted(collection, prefix, after, delimiter, limit, hidden)
-        listing: Deferred[Listing] = Deferred.fromCoroutine(self._list_keys(wanted))
-        self._listing.add(listing)
 
-        def ended(result: Any) -> Any:
-            self._listing.discard(listing)
-            return result
-
-        return listing.addBoth(ended)
-
-    async def _list_keys(self, wanted: Wanted) -> Listing:
-        page, keys = Page(), list[Key]()
-        least: str | None = max(wanted.prefix, wanted.after + "\0" if wanted.after else "")
-
-        def step(least: str, seen: tuple[int, int, str, int]) -> str | None:
-            # A look is repeated if the connection is lost in its middle.
-            del page.keys[seen[0] :], page.prefixes[seen[1] :], keys[seen[3] :]
-            page.last = seen[2]
-            branch = self._branch(wanted.collection)
-            following = list_some(wanted, branch, least, page) if wanted.limit else None
+        def make() -> Listing:
+            current: Any = self._state
+            current.stored_names.expect(FIRST_PAGE, limit + 1)
+            branch = self._branch(collection)  # it refuses all else, even if nothing is to be listed
+            page, keys = Page(), list[Key]()
+            # At once: what a step has loaded, the next one would load again.  One more shows whether there are more,
+            # and the first one may be a common prefix that was listed before.
+            for _ in list_page(wanted, lambda: branch, page, limit + 2) if limit else ():
+                pass
             self._show(page, keys)
-            return following
+            return Listing(keys, page.prefixes, page.next)
 
-        while least is not None:
-            seen = len(page.keys), len(page.prefixes), page.last, len(keys)
-            least = await self._changes.read(partial(step, least, seen), wanted.collection)
-            if least is not None:
-                turn: Deferred[None] = Deferred()
-                later = self._clock.callLater(0, turn.callback, None)
-                try:
-                    await turn
-                finally:
-                    if later.active():
-                        later.cancel()
-        return Listing(keys, page.prefixes, page.next)
+        return self._changes.read(make, collection)
 
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a key; see `IKeys.find_key`."""
