@@ -36,7 +36,7 @@ from splitd.model.uploads import RANDOM_BYTES, upload_id
 from storaged.system.clocks import WallClock
 
 _NODES = tuple(f"n{number}" for number in range(1, 7))
-_IN_ONE, _FOLDERS = 1000, 1000
+IN_ONE, FOLDERS = 1000, 1000
 _LOOKS = 1000
 """Look-ups of a kind in a round."""
 _FIRST = 10**12
@@ -44,14 +44,14 @@ _FIRST = 10**12
 _BEGAN_MS = 1_700_000_000_000
 """When the first file was stored, milliseconds since 1970."""
 
-_STORED_MS = f"({_BEGAN_MS} + {{tree}}::bigint * {_IN_ONE * _FOLDERS} + n)"
+_STORED_MS = f"({_BEGAN_MS} + {{tree}}::bigint * {IN_ONE * FOLDERS} + n)"
 _UPLOAD = f"""decode(substr(md5('{{tree}}.' || n), 1, 2) || lpad(to_hex({_STORED_MS}), 12, '0')
             || substr(md5('{{tree}}.' || n), 3, 18), 'hex')"""
 
 _LOAD = f"""
     INSERT INTO node SELECT n, 'n' || n FROM generate_series(1, 6) AS n ON CONFLICT DO NOTHING;
     INSERT INTO entry (parent, name, id, created_ms, modified_ms)
-        VALUES (1, convert_to('t{{tree}}/', 'UTF8'), {{first}}, 1, 1);
+        VALUES (1, convert_to('tree{{tree}}/', 'UTF8'), {{first}}, 1, 1);
     INSERT INTO entry (parent, name, id, created_ms, modified_ms)
         SELECT {{first}}, convert_to('d' || d || '/', 'UTF8'), {{first}} + 1 + d, 1, 1
         FROM generate_series(0, {{folders}} - 1) AS d;
@@ -71,7 +71,7 @@ def load(url: str, tree: int, files: int) -> None:
     """Make a tree of files."""
     parts = ", ".join(f"('parts on {node}', 1)" for node in _NODES)
     first = _FIRST + tree * 10_000
-    numbers = {"tree": tree, "first": first, "files": files, "folders": -(-files // _IN_ONE), "in_one": _IN_ONE}
+    numbers = {"tree": tree, "first": first, "files": files, "folders": -(-files // IN_ONE), "in_one": IN_ONE}
     with psycopg.connect(url) as connection:
         connection.execute("SET synchronous_commit TO off")
         connection.execute(_LOAD.format(parts=parts, **numbers))
@@ -95,13 +95,13 @@ class Measured:
         self._trees, self._files = trees, files
         self._chance = random.Random(1)
         shuffled = self._chance.sample
-        folders = shuffled(range(-(-trees * files // _IN_ONE)), few // _IN_ONE)
-        self._near = iter(shuffled([each * _IN_ONE + number for each in folders for number in range(_IN_ONE)], few))
+        folders = shuffled(range(-(-trees * files // IN_ONE)), few // IN_ONE)
+        self._near = iter(shuffled([each * IN_ONE + number for each in folders for number in range(IN_ONE)], few))
         self._far = iter(shuffled(range(trees * files), few))
 
     def _path(self, number: int) -> str:
         tree, number = divmod(number, self._files)
-        return f"/t{tree}/d{number // _IN_ONE}/f{number % _IN_ONE}"
+        return f"/tree{tree}/d{number // IN_ONE}/f{number % IN_ONE}"
 
     async def get_near(self) -> None:
         """Look up a file, in one of some collections, that was not looked up before."""
@@ -123,13 +123,13 @@ class Measured:
 
     async def page(self) -> None:
         """List 1,000 members."""
-        number = self._chance.randrange(-(-self._files // _IN_ONE))
-        page = await self._catalog.list_members(f"/t{self._chance.randrange(self._trees)}/d{number}", "", 1000)
+        number = self._chance.randrange(-(-self._files // IN_ONE))
+        page = await self._catalog.list_members(f"/tree{self._chance.randrange(self._trees)}/d{number}", "", 1000)
         assert page
 
     async def move(self) -> None:
         """Move a tree to another name, and back."""
-        for source, target in (("/t0", "/moved"), ("/moved", "/t0")):
+        for source, target in (("/tree0", "/moved"), ("/moved", "/tree0")):
             await self._catalog.namespace.move(source, target, ALWAYS, overwrite=False)
 
 
@@ -178,10 +178,10 @@ async def main(reactor: Any) -> None:
     parser.add_argument("--rounds", type=int, default=7, help="[%(default)s]")
     parser.add_argument("--json", help="where to write the figures")
     given = parser.parse_args()
-    in_one = _IN_ONE * _FOLDERS
+    in_one = IN_ONE * FOLDERS
     trees, looked = -(-given.files // in_one), _LOOKS * (given.rounds + 1)
-    if given.few % _IN_ONE or given.few < looked:
-        parser.error(f"--few must be a multiple of {_IN_ONE}, and {looked} at least")
+    if given.few % IN_ONE or given.few < looked:
+        parser.error(f"--few must be a multiple of {IN_ONE}, and {looked} at least")
     catalogs, began = [], monotonic()
     for url, sizes in zip(given.catalog, ([given.few], [in_one] * trees), strict=True):
         catalog = StoredCatalog(connector(url), reactor, WallClock(), reactor, front="bench")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import json
 import os
 import signal
 import statistics
@@ -47,29 +46,15 @@ class Eight(Cluster):
     """
 
     def __init__(self, folder: Path, port: int, **settings: str) -> None:
-        super().__init__(folder, port, cached=False)
-        self._settings = settings
-
-    def start(self) -> None:
-        """Start it; see `Service`."""
-        front = self._folder / "front" / "splitd.yaml"
-        front.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"{name}: {value}" for name, value in {"layout": "6+2", **self._settings}.items()]
-        front.write_text("\n".join(lines) + "\n")
-        super().start()
-
-    @property
-    def told(self) -> Any:
-        """What `splitctl up` tells of it."""
-        return json.loads((self._folder / "cluster.json").read_text())
+        super().__init__(folder, port, cached=False, more={"layout": "6+2", **settings})
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         """Take two storage servers away until the end of the block."""
-        registry = Path(self.told["registry"])
+        registry = Path(self.told()["registry"])
         before = registry.read_text()
         text = before
-        for node in self.told["nodes"]:
+        for node in self.told()["nodes"]:
             if node["id"] in AWAY:
                 text = text.replace(node["url"], AWAY[node["id"]])
         registry.write_text(text)
@@ -82,13 +67,13 @@ class Eight(Cluster):
 
     def operate(self, method: str, path: str) -> bytes:
         """Make a request of an operator."""
-        asked = urllib.request.Request(self.told["front"]["admin"] + path, method=method)
+        asked = urllib.request.Request(self.told()["front"]["admin"] + path, method=method)
         with urllib.request.urlopen(asked, timeout=60) as answer:
             return bytes(answer.read())
 
     def pid(self, node: str) -> int:
         """Return the process id of a storage server."""
-        return int(next(each["pid"] for each in self.told["nodes"] if each["id"] == node))
+        return int(next(each["pid"] for each in self.told()["nodes"] if each["id"] == node))
 
 
 def large(folder: Path, given: argparse.Namespace, body: Body) -> list[Row]:
@@ -126,7 +111,7 @@ def tail(folder: Path, given: argparse.Namespace, body: Body, harm: Callable[[in
     for number, (name, settings) in itertools.product(range(given.rounds), WITH.items()):
         say(f"{what}, {name}, round {number}")
         cluster = Eight(folder / f"{what}-{name}-{number}", given.port, **settings)
-        cluster._folder.parent.mkdir()
+        cluster.folder.parent.mkdir()
         with running(cluster):
             work = Workload(cluster.url, cluster.processes(), body, verify=False)
             small, (big,) = work.fill(16 * 1024, 300), work.fill(256 * MIB, 1)

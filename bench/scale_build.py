@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from splitd.catalog import compaction
 from splitd.catalog.journal.file import SEGMENT_LIMIT
 from splitd.catalog.journal.names import list_folder, segment_name
+from splitd.catalog.journal.reader import JournalReader
 from splitd.catalog.journal.writer import SegmentWriter
 from splitd.model.manifest import Manifest
 from splitd.model.records import (
@@ -44,11 +46,44 @@ def records(files: int) -> Iterator[Record]:
         folder = BIG if number % 2 else f"/c{number // (2 * SHARE):05}"
         if number % (2 * SHARE) == 0:
             yield CollectionMade(folder, _TIME_MS)
-        time_ms = _TIME_MS + number
-        upload = upload_id(time_ms, hashlib.blake2b(b"%d" % number, digest_size=RANDOM_BYTES).digest())
-        path = f"{folder}/photo-{number:08}.jpg"
-        yield UploadStarted(upload, path, _NODES, time_ms)
-        yield FileCommitted(path, Manifest(upload, 4096 + number, time_ms, 6, 0, 256 * 1024, _NODES, "image/jpeg"))
+        yield from _file(f"{folder}/photo-{number:08}.jpg", number, 4096 + number)
+
+
+def trees_of(sizes: Sequence[int]) -> Iterator[Record]:
+    """Yield the records of a tree of each of these numbers of files, with `SHARE` in each of its collections."""
+    serial = itertools.count()
+    for tree, files in enumerate(sizes):
+        yield CollectionMade(f"/tree{tree}", _TIME_MS)
+        for number in range(files):
+            folder = f"/tree{tree}/d{number // SHARE}"
+            if number % SHARE == 0:
+                yield CollectionMade(folder, _TIME_MS)
+            yield from _file(f"{folder}/f{number % SHARE}", next(serial), 4096)
+
+
+def _file(path: str, serial: int, size: int) -> Iterator[Record]:
+    time_ms = _TIME_MS + serial
+    upload = upload_id(time_ms, hashlib.blake2b(b"%d" % serial, digest_size=RANDOM_BYTES).digest())
+    yield UploadStarted(upload, path, _NODES, time_ms)
+    yield FileCommitted(path, Manifest(upload, size, time_ms, 6, 0, 256 * 1024, _NODES, "image/jpeg"))
+
+
+def append(folder: Path, records: Iterator[Record]) -> None:
+    """Append records to the journal of a front that is stopped."""
+    read = JournalReader(OSFilesystem(), str(folder))
+    for batch in read.batches():
+        batch.apply(lambda _: None)
+    writer = SegmentWriter(OSFilesystem(), str(folder), SEGMENT_LIMIT)
+    writer.resume(read)
+    _write(writer, read.sequence, records)
+
+
+def _write(writer: SegmentWriter, sequence: int, records: Iterator[Record]) -> None:
+    while some := list(islice(records, _AT_ONCE)):
+        lines = [encode_line(number, sequence - 1, record) for number, record in enumerate(some, sequence)]
+        writer.write(sequence, lines, durable=False)
+        sequence += len(lines)
+    writer.close()
 
 
 class JournalFolder:
@@ -75,15 +110,7 @@ class JournalFolder:
     def build(self, files: int) -> None:
         """Write the journal; if there are no files, write nothing."""
         writer = SegmentWriter(OSFilesystem(), str(self.folder), SEGMENT_LIMIT)
-        left = records(files) if files else iter(())
-        sequence = 1
-        some = list(islice(left, _AT_ONCE))
-        while some:
-            lines = [encode_line(number, sequence - 1, record) for number, record in enumerate(some, sequence)]
-            some = list(islice(left, _AT_ONCE))
-            writer.write(sequence, lines, durable=not some)
-            sequence += len(lines)
-        writer.close()
+        _write(writer, 1, records(files) if files else iter(()))
         self._keep()
 
     def compact(self) -> float:

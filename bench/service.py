@@ -111,6 +111,8 @@ class Cluster:
     :param etag: what the ETags of objects of S3 are.
     :param catalog: the address of the database that has its names; empty for a journal.
     :param workers: how many processes serve clients; None for as many as the machine gets by itself.
+    :param more: other settings of the front, as lines of YAML.
+    :ivar folder: where its files are.
     """
 
     def __init__(
@@ -123,10 +125,11 @@ class Cluster:
         etag: str = "md5",
         catalog: str = "",
         workers: int | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = folder / "cluster"
+        self.folder = folder / "cluster"
         self._port = port
-        self._own = {"cache": "32MiB" if cached else "0", "s3_etag": etag}
+        self._own = {"cache": "32MiB" if cached else "0", "s3_etag": etag} | dict(more or {})
         self._options = [] if users is None else ["--users", str(users)]
         self._options += ["--catalog", catalog] if catalog else []
         self._options += [] if workers is None else ["--workers", str(workers)]
@@ -135,23 +138,23 @@ class Cluster:
 
     def start(self) -> None:
         """Start it; see `Service`."""
-        front = self._folder / "front" / "splitd.yaml"
+        front = self.folder / "front" / "splitd.yaml"
         front.parent.mkdir(parents=True, exist_ok=True)
         kept = front.read_text().splitlines() if front.exists() else []
         lines = [line for line in kept if line.partition(":")[0] not in self._own]
         lines += [f"{name}: {value}" for name, value in self._own.items()]
         front.write_text("\n".join(lines) + "\n")
-        command = [str(Path(sys.executable).with_name("splitctl")), "up", "--dir", str(self._folder)]
+        command = [str(Path(sys.executable).with_name("splitctl")), "up", "--dir", str(self.folder)]
         self._children.start("splitctl", [*command, *self._options, "--port", str(self._port)], self._port)
         end = time.monotonic() + _START_S
-        while not (self._folder / "cluster.json").exists():
+        while not (self.folder / "cluster.json").exists():
             if time.monotonic() > end:
-                raise RuntimeError(f"the cluster in {self._folder} does not get ready")
+                raise RuntimeError(f"the cluster in {self.folder} does not get ready")
             time.sleep(0.1)
 
     def told(self) -> dict[str, Any]:
         """Return what `splitctl up` tells of it, in cluster.json."""
-        told: dict[str, Any] = json.loads((self._folder / "cluster.json").read_text())
+        told: dict[str, Any] = json.loads((self.folder / "cluster.json").read_text())
         return told
 
     def s3(self) -> S3:
@@ -161,7 +164,7 @@ class Cluster:
 
     def processes(self) -> Processes:
         """Return its daemons; see `Service`."""
-        return processes_of(self._folder / "cluster.json")
+        return processes_of(self.folder / "cluster.json")
 
     def stop(self) -> None:
         """Stop it; see `Service`."""
