@@ -55,10 +55,7 @@ class Tracing:
             said = {"splitd.record": str(records[0].__struct_config__.tag), "splitd.records": len(records)}
             return self._span("journal append", SpanKind.INTERNAL, said, lambda: append_all(records, durable=durable))
 
-        def traced_one(record: Record, *, durable: bool) -> Deferred[None]:
-            return traced((record,), durable=durable)
-
-        return self._wrapped(inner, append=traced_one, append_all=traced)
+        return self._wrapped(inner, append_all=traced)
 
     def node(self, inner: _Kind, node: str) -> _Kind:
         """Return the store of a node whose small parts travel in spans.

@@ -123,7 +123,7 @@ class IJournal(Interface):
     """
 
     def replay(apply: Callable[[Record], None], restorer: IRestorer | None = None) -> Deferred[int]:
-        """Read all records, oldest first, and make the journal ready for `append`.
+        """Read all records, oldest first, and make the journal ready for `append_all`.
 
         This must be called once, before any other call.  Lines at the end that a crash has torn are cut off.
 
@@ -134,24 +134,16 @@ class IJournal(Interface):
         :raise JournalDamaged: the journal has other damage; the message names file and line.  Nothing was changed.
         """
 
-    def append(record: Record, *, durable: bool) -> Deferred[None]:
-        """Append a record.
-
-        Deferreds fire in the order of the calls.  One sync serves all records that wait for one.
-
-        :param durable: whether to wait until the record would survive a power cut, not only until it is handed to the
-            operating system.
-        :return: a Deferred that fires with None.
-        :raise CatalogReadOnly: writing or syncing failed, now or earlier.  The record may or may not be in the journal,
-            and nothing can be appended any more.
-        """
-
     def append_all(records: Sequence[Record], *, durable: bool) -> Deferred[None]:
         """Append some records, at least one, one after the other.
 
-        :param durable: as for `append`, for all of them.
-        :return: a Deferred that fires with None when `append` would have fired for the last one.
-        :raise CatalogReadOnly: as `append` does.  Each of the records may be in the journal or not.
+        Deferreds fire in the order of the calls.  One sync serves all records that wait for one.
+
+        :param durable: whether to wait until all of them would survive a power cut, not only until they are handed to
+            the operating system.
+        :return: a Deferred that fires with None.
+        :raise CatalogReadOnly: writing or syncing failed, now or earlier.  Each of the records may be in the journal or
+            not, and nothing can be appended any more.
         """
 
     def together() -> AbstractContextManager[None]:

@@ -90,7 +90,7 @@ async def test_a_new_one_is_empty(place: Place) -> None:
 async def test_what_was_appended_is_replayed_in_order_after_a_close(place: Place) -> None:
     journal = await opened(place)
     for number in range(10):
-        await journal.append(record(number), durable=number % 2 == 0)
+        await journal.append_all([record(number)], durable=number % 2 == 0)
     await journal.close()
     assert await contents(place) == [record(number) for number in range(10)]
 
@@ -99,7 +99,7 @@ async def test_what_was_appended_is_replayed_in_order_after_a_close(place: Place
 async def test_it_goes_on_where_the_last_one_ended(place: Place) -> None:
     for number in range(3):
         journal = await opened(place)
-        await journal.append(record(number), durable=True)
+        await journal.append_all([record(number)], durable=True)
         await journal.close()
     assert await contents(place) == [record(number) for number in range(3)]
 
@@ -110,7 +110,7 @@ async def test_appends_fire_in_the_order_of_the_calls(place: Place) -> None:
     fired: list[int] = []
     appended = []
     for number in range(50):
-        done = journal.append(record(number), durable=number % 3 == 0)
+        done = journal.append_all([record(number)], durable=number % 3 == 0)
         appended.append(done.addCallback(lambda _, number: fired.append(number), number))
     await gatherResults(appended)
     assert fired == list(range(50))
@@ -121,7 +121,9 @@ async def test_appends_fire_in_the_order_of_the_calls(place: Place) -> None:
 @pytest_twisted.ensureDeferred
 async def test_an_append_may_be_made_while_another_fires(place: Place) -> None:
     journal = await opened(place)
-    await journal.append(record(0), durable=True).addCallback(lambda _: journal.append(record(1), durable=True))
+    await journal.append_all([record(0)], durable=True).addCallback(
+        lambda _: journal.append_all([record(1)], durable=True)
+    )
     await journal.close()
     assert await contents(place) == [record(0), record(1)]
 
@@ -134,7 +136,7 @@ async def test_what_is_appended_while_another_fires_fires_after_those_that_wait(
     fired: list[int] = []
 
     def append(number: int, *, durable: bool) -> Deferred[None]:
-        return journal.append(record(number), durable=durable).addCallback(lambda _: fired.append(number))
+        return journal.append_all([record(number)], durable=durable).addCallback(lambda _: fired.append(number))
 
     nested: list[Deferred[None]] = []
     first = append(0, durable=True).addCallback(lambda _: nested.append(append(3, durable=False)))
@@ -150,7 +152,7 @@ async def test_what_is_appended_while_another_fires_fires_after_those_that_wait(
 @pytest_twisted.ensureDeferred
 async def test_close_waits_for_what_was_appended(place: Place) -> None:
     journal = await opened(place)
-    appended = [journal.append(record(number), durable=True) for number in range(20)]
+    appended = [journal.append_all([record(number)], durable=True) for number in range(20)]
     await journal.close()
     assert all(done.called for done in appended)
     assert len(await contents(place)) == 20
@@ -159,10 +161,10 @@ async def test_close_waits_for_what_was_appended(place: Place) -> None:
 @pytest_twisted.ensureDeferred
 async def test_an_append_that_is_cancelled_is_in_the_journal_all_the_same(place: Place) -> None:
     journal = await opened(place)
-    done = journal.append(record(0), durable=True)
+    done = journal.append_all([record(0)], durable=True)
     done.addErrback(lambda _: None)
     done.cancel()
-    await journal.append(record(1), durable=True)
+    await journal.append_all([record(1)], durable=True)
     await journal.close()
     assert await contents(place) == [record(0), record(1)]
 
@@ -172,18 +174,18 @@ async def test_records_that_are_appended_in_one_call_are_there_in_their_order(pl
     journal = await opened(place)
     fired: list[str] = []
     appended = [
-        journal.append(record(0), durable=True).addCallback(lambda _: fired.append("before")),
+        journal.append_all([record(0)], durable=True).addCallback(lambda _: fired.append("before")),
         journal.append_all([record(1), record(2), record(3)], durable=False).addCallback(
             lambda _: fired.append("some")
         ),
         journal.append_all([record(4), record(5)], durable=True).addCallback(lambda _: fired.append("durable")),
-        journal.append(record(6), durable=True).addCallback(lambda _: fired.append("after")),
+        journal.append_all([record(6)], durable=True).addCallback(lambda _: fired.append("after")),
     ]
     await gatherResults(appended)
     assert fired == ["before", "some", "durable", "after"]
     with pytest.raises(ValueError, match="surrogates not allowed"):
         await journal.append_all([record(7), CollectionMade("/\ud800", 1)], durable=True)
-    await journal.append(record(7), durable=True)
+    await journal.append_all([record(7)], durable=True)
     await journal.close()
     assert await contents(place) == [record(number) for number in range(8)]
 
@@ -191,10 +193,10 @@ async def test_records_that_are_appended_in_one_call_are_there_in_their_order(pl
 @pytest_twisted.ensureDeferred
 async def test_a_record_that_cannot_be_written_down_is_refused_and_all_else_goes_on(place: Place) -> None:
     journal = await opened(place)
-    await journal.append(record(0), durable=True)
+    await journal.append_all([record(0)], durable=True)
     with pytest.raises(ValueError, match="surrogates not allowed"):
-        await journal.append(CollectionMade("/\ud800", 1), durable=True)
-    await journal.append(record(1), durable=True)
+        await journal.append_all([CollectionMade("/\ud800", 1)], durable=True)
+    await journal.append_all([record(1)], durable=True)
     await journal.close()
     assert await contents(place) == [record(0), record(1)]
 
@@ -202,12 +204,12 @@ async def test_a_record_that_cannot_be_written_down_is_refused_and_all_else_goes
 @pytest_twisted.ensureDeferred
 async def test_after_a_failure_nothing_is_appended_any_more(place: Place) -> None:
     journal = await opened(place)
-    await journal.append(record(0), durable=True)
+    await journal.append_all([record(0)], durable=True)
     assert journal.failure == ""
     place.fail_next(journal)
     for number in (1, 2, 3):
         with pytest.raises(CatalogReadOnly) as caught:
-            await journal.append(record(number), durable=True)
+            await journal.append_all([record(number)], durable=True)
         assert journal.failure in str(caught.value)
         assert journal.failure
     await journal.close()
@@ -217,7 +219,7 @@ async def test_after_a_failure_nothing_is_appended_any_more(place: Place) -> Non
 async def test_all_that_wait_fail_with_the_one_that_failed(place: Place) -> None:
     journal = await opened(place)
     place.fail_next(journal)
-    failed = [journal.append(record(number), durable=True) for number in range(10)]
+    failed = [journal.append_all([record(number)], durable=True) for number in range(10)]
     for done in failed:
         with pytest.raises(CatalogReadOnly):
             await done
@@ -228,11 +230,11 @@ async def test_all_that_wait_fail_with_the_one_that_failed(place: Place) -> None
 async def test_nothing_can_be_appended_before_the_replay_and_after_the_close(place: Place) -> None:
     journal = place.journal()
     with pytest.raises(CatalogReadOnly, match="not open"):
-        await journal.append(record(0), durable=True)
+        await journal.append_all([record(0)], durable=True)
     await journal.replay(lambda _: None)
     await journal.close()
     with pytest.raises(CatalogReadOnly, match="not open"):
-        await journal.append(record(0), durable=True)
+        await journal.append_all([record(0)], durable=True)
     assert await contents(place) == []
 
 
@@ -254,7 +256,7 @@ async def test_a_second_one_is_refused_until_the_first_is_closed(place: Place) -
 async def test_a_record_that_the_reader_refuses_is_damage(place: Place) -> None:
     journal = await opened(place)
     for number in range(3):
-        await journal.append(record(number), durable=True)
+        await journal.append_all([record(number)], durable=True)
     await journal.close()
 
     def refuse(found: Record) -> None:

@@ -58,13 +58,13 @@ def writes(filesystem: FailingFilesystem) -> list[str]:
 async def test_the_records_of_a_block_share_one_write_and_one_sync(tmp_path: Path, pool: ThreadPool) -> None:
     filesystem = FailingFilesystem()
     async with opened(tmp_path, pool, filesystem) as journal:
-        await journal.append(record(1), durable=True)
+        await journal.append_all([record(1)], durable=True)
         filesystem.calls.clear()
         with journal.together():
-            outcomes = [journal.append(record(2), durable=True)]
+            outcomes = [journal.append_all([record(2)], durable=True)]
             with journal.together():
-                outcomes.append(journal.append(record(3), durable=True))
-            outcomes.append(journal.append(record(4), durable=False))
+                outcomes.append(journal.append_all([record(3)], durable=True))
+            outcomes.append(journal.append_all([record(4)], durable=False))
         await gatherResults(outcomes)
         assert writes(filesystem) == ["write", "sync"]
     assert await contents(tmp_path, pool) == [record(number) for number in range(1, 5)]
@@ -77,7 +77,7 @@ async def test_a_record_before_an_error_in_the_block_is_written(tmp_path: Path, 
 
         def fail_after_one() -> None:
             with journal.together():
-                outcomes.append(journal.append(record(1), durable=True))
+                outcomes.append(journal.append_all([record(1)], durable=True))
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):

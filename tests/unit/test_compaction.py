@@ -101,7 +101,7 @@ async def opened(journal: FileJournal, state: State) -> AsyncIterator[FileJourna
 
 async def write(journal: FileJournal, state: State, *some: Record) -> None:
     for record in some:
-        await journal.append(record, durable=True)
+        await journal.append_all([record], durable=True)
         apply(state, record)
 
 

@@ -41,7 +41,7 @@ async def opened(journal: FileJournal) -> AsyncIterator[FileJournal]:
 async def fill(make_journal: Make, count: int, **options: Any) -> None:
     async with opened(make_journal(**options)) as journal:
         for number in range(1, count + 1):
-            await journal.append(record(number), durable=True)
+            await journal.append_all([record(number)], durable=True)
 
 
 async def contents(make_journal: Make) -> list[Record]:
@@ -94,8 +94,8 @@ async def test_a_new_segment_is_durable_before_a_record_in_it_is(make_journal: M
     filesystem = FailingFilesystem()
     async with opened(make_journal(filesystem, segment_limit=1)) as journal:
         filesystem.calls.clear()
-        await journal.append(record(1), durable=True)
-        await journal.append(record(2), durable=True)
+        await journal.append_all([record(1)], durable=True)
+        await journal.append_all([record(2)], durable=True)
     assert changes(filesystem)[:8] == [
         *("open-create", "sync_folder", "write", "sync"),
         *("sync", "open-create", "sync_folder", "write"),
@@ -106,9 +106,9 @@ async def test_a_new_segment_is_durable_before_a_record_in_it_is(make_journal: M
 async def test_a_segment_is_synced_before_the_next_is_begun(make_journal: Make) -> None:
     filesystem = FailingFilesystem()
     async with opened(make_journal(filesystem, segment_limit=1)) as journal:
-        await journal.append(record(1), durable=False)
+        await journal.append_all([record(1)], durable=False)
         filesystem.calls.clear()
-        await journal.append(record(2), durable=False)
+        await journal.append_all([record(2)], durable=False)
         assert changes(filesystem) == ["sync", "open-create", "sync_folder", "write"]
 
 
@@ -167,14 +167,14 @@ async def test_what_gathers_during_a_sync_shares_the_next_one(make_journal: Make
 
     filesystem = HeldSyncs()
     async with opened(make_journal(filesystem)) as journal:
-        await journal.append(record(0), durable=True)
+        await journal.append_all([record(0)], durable=True)
         before = journal.statistics.syncs
         filesystem.may_sync.clear()
         filesystem.syncing.clear()
-        first = journal.append(record(1), durable=True)
+        first = journal.append_all([record(1)], durable=True)
         await deferToThreadPool(reactor, pool, filesystem.syncing.wait)
         writes = filesystem.writes
-        gathered = [journal.append(record(number), durable=number % 2 == 0) for number in range(2, 102)]
+        gathered = [journal.append_all([record(number)], durable=number % 2 == 0) for number in range(2, 102)]
         assert not first.called
         assert not any(done.called for done in gathered)
         filesystem.may_sync.set()
@@ -188,7 +188,7 @@ async def test_what_gathers_during_a_sync_shares_the_next_one(make_journal: Make
 async def test_records_that_need_no_sync_get_none(make_journal: Make) -> None:
     async with opened(make_journal()) as journal:
         for number in range(10):
-            await journal.append(record(number), durable=False)
+            await journal.append_all([record(number)], durable=False)
         assert journal.statistics.syncs == 0
 
 
@@ -196,7 +196,7 @@ async def test_records_that_need_no_sync_get_none(make_journal: Make) -> None:
 async def test_close_syncs_what_was_appended(make_journal: Make) -> None:
     filesystem = FailingFilesystem()
     async with opened(make_journal(filesystem)) as journal:
-        await journal.append(record(1), durable=False)
+        await journal.append_all([record(1)], durable=False)
     assert changes(filesystem)[-2:] == ["write", "sync"]
 
 
@@ -204,7 +204,7 @@ async def test_close_syncs_what_was_appended(make_journal: Make) -> None:
 async def test_the_statistics_tell_what_is_on_the_disk(journal_folder: Path, make_journal: Make) -> None:
     await fill(make_journal, 5, segment_limit=200)
     async with opened(make_journal()) as journal:
-        await journal.append(record(6), durable=True)
+        await journal.append_all([record(6)], durable=True)
         found = journal.statistics
         assert (found.records, found.segments) == (6, len(segments(journal_folder)))
         lines = b"".join((journal_folder / name).read_bytes().rstrip(b"\0") for name in segments(journal_folder))
@@ -219,16 +219,16 @@ async def test_after_a_failed_call_nothing_is_written_any_more(
     filesystem = FailingFilesystem()
     journal = make_journal(filesystem, segment_limit=1)
     await journal.replay(lambda _: None)
-    await journal.append(record(1), durable=True)
+    await journal.append_all([record(1)], durable=True)
     filesystem.fails = {call}
-    failed: list[Deferred[None]] = [journal.append(record(number), durable=True) for number in (2, 3)]
+    failed: list[Deferred[None]] = [journal.append_all([record(number)], durable=True) for number in (2, 3)]
     for done in failed:
         with pytest.raises(CatalogReadOnly, match=r"journal-000000000[12].jsonl.*: Input/output error \(EIO\)"):
             await done
     filesystem.fails = set()
     filesystem.calls.clear()
     with pytest.raises(CatalogReadOnly, match="the journal cannot be written"):
-        await journal.append(record(4), durable=True)
+        await journal.append_all([record(4)], durable=True)
     await journal.close()
     assert changes(filesystem) == []
 
@@ -250,7 +250,7 @@ async def test_a_write_that_broke_off_in_the_middle_is_cut_off_at_the_next_start
     await fill(make_journal, 2)
     async with opened(make_journal(Short())) as journal:
         with pytest.raises(CatalogReadOnly, match="No space left on device"):
-            await journal.append(record(3), durable=False)
+            await journal.append_all([record(3)], durable=False)
     assert await contents(make_journal) == [record(1), record(2)]
 
 

@@ -57,7 +57,7 @@ async def test_a_last_line_with_a_flipped_bit_is_cut_off(journal_folder: Path, m
 async def test_of_lines_that_were_not_synced_any_may_be_lost(journal_folder: Path, make_journal: Make) -> None:
     async with opened(make_journal()) as journal:
         for number in range(1, 8):
-            await journal.append(record(number), durable=number <= 3)
+            await journal.append_all([record(number)], durable=number <= 3)
     whole = (journal_folder / FIRST).read_bytes().splitlines(keepends=True)
     for lost in (chosen for count in range(1, 5) for chosen in combinations(range(3, 7), count)):
         torn = [b"\0" * len(line) if at in lost else line for at, line in enumerate(whole)]
@@ -71,16 +71,16 @@ async def test_the_last_segment_ends_with_zeros_until_it_is_full_or_closed(
     journal_folder: Path, make_journal: Make
 ) -> None:
     async with opened(make_journal()) as journal:
-        await journal.append(record(1), durable=True)
+        await journal.append_all([record(1)], durable=True)
         size = (journal_folder / FIRST).stat().st_size
         for number in (2, 3):
-            await journal.append(record(number), durable=True)
+            await journal.append_all([record(number)], durable=True)
         data = (journal_folder / FIRST).read_bytes()
         assert (len(data), data.rstrip(b"\0").count(b"\n"), data.count(b"\n")) == (size, 3, 3)
     assert (journal_folder / FIRST).read_bytes() == data.rstrip(b"\0")
     limit = len(data.rstrip(b"\0"))
     async with opened(make_journal(segment_limit=limit)) as journal:
-        await journal.append(record(4), durable=True)
+        await journal.append_all([record(4)], durable=True)
         assert (journal_folder / FIRST).stat().st_size == limit
     assert await contents(make_journal) == [record(number) for number in range(1, 5)]
 
@@ -165,7 +165,7 @@ async def test_after_a_cut_it_goes_on_with_the_number_that_was_cut_off(
     await fill(make_journal, 2)
     (journal_folder / FIRST).write_bytes((journal_folder / FIRST).read_bytes()[:-1])
     async with opened(make_journal()) as journal:
-        await journal.append(record(7), durable=True)
+        await journal.append_all([record(7)], durable=True)
     assert await contents(make_journal) == [record(1), record(7)]
 
 
@@ -176,7 +176,7 @@ async def test_a_segment_that_was_begun_and_never_written_is_written_on(
     await fill(make_journal, 2)
     (journal_folder / "journal-0000000003.jsonl").touch()
     async with opened(make_journal()) as journal:
-        await journal.append(record(3), durable=True)
+        await journal.append_all([record(3)], durable=True)
     assert segments(journal_folder) == [FIRST, "journal-0000000003.jsonl"]
     assert await contents(make_journal) == [record(1), record(2), record(3)]
 

@@ -172,7 +172,7 @@ class Place:
         state = State()
         async with self.opened(state) as journal:
             for record in ([] if state.cluster else [OPENED]) + commits(first, count):
-                await journal.append(record, durable=True)
+                await journal.append_all([record], durable=True)
                 apply(state, record)
         self.wanted = state
 

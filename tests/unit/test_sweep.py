@@ -260,7 +260,7 @@ async def test_a_catalog_says_until_when_its_restored_journal_holds_parts() -> N
     catalog = JournalledCatalog(journal, wall_of(clock), clock, front="front")
     await catalog.start()
     assert catalog.held(0) == ""
-    await journal.append(JournalRestored(1_000_000, 2_000_000, 3_000_000), durable=True)
+    await journal.append_all([JournalRestored(1_000_000, 2_000_000, 3_000_000)], durable=True)
     await journal.close()
     catalog = JournalledCatalog(MemoryJournal(folder), wall_of(clock), clock, front="front")
     await catalog.start()

@@ -67,9 +67,9 @@ when the snapshot is durable; cancelling it ends the work."""
 class FileJournal:
     """Records in a folder.
 
-    `append` makes the lines, which settles their order and their numbers.  While earlier lines are written and synced
-    in a thread, new ones are collected; then they are written and synced together.  If nothing is being written, a line
-    is not kept waiting for others: whoever has several says so with `together`.
+    `append_all` makes the lines, which settles their order and their numbers.  While earlier lines are written and
+    synced in a thread, new ones are collected; then they are written and synced together.  If nothing is being written,
+    a line is not kept waiting for others: whoever has several says so with `together`.
 
     When the full segments together are larger than the snapshot, and larger than one segment, a new snapshot replaces
     all of them.  So the journal is at most about twice as long as a snapshot of its state, and each record is written
@@ -217,13 +217,6 @@ class FileJournal:
     def _refuse_closed(self) -> None:
         if self._closed:
             raise CatalogReadOnly(f"journal {self._folder} was closed before it was read")
-
-    def append(self, record: Record, *, durable: bool) -> Deferred[None]:
-        """Append a record; see `IJournal`.
-
-        :raise ValueError: the record cannot be encoded.  It was not written; the journal can still be used.
-        """
-        return self.append_all((record,), durable=durable)
 
     def append_all(self, records: Sequence[Record], *, durable: bool) -> Deferred[None]:
         """Append some records; see `IJournal`.

@@ -82,10 +82,6 @@ class MemoryJournal:
         self._open = True
         return len(self._folder.lines)
 
-    def append(self, record: Record, *, durable: bool) -> Deferred[None]:
-        """Append a record; see `IJournal`."""
-        return self.append_all((record,), durable=durable)
-
     def append_all(self, records: Sequence[Record], *, durable: bool) -> Deferred[None]:
         """Append some records; see `IJournal`."""
         if self._next_failure and not self.failure:
