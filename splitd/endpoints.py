@@ -143,8 +143,13 @@ class Endpoints:
         :param resource: answers their requests.
         :raise SettingsError: the endpoint cannot be listened on.
         """
+        config = self._config
         self._operators = self._make_site(resource, _OPERATORS, self._observing.operators)
-        self.admin_port = await self._listen(self._config.admin, self._operators)
+        if self._handover is not None:
+            # An endpoint that has changed may have the port of one that the settings do not name any more.
+            named = config.admin, config.listen, config.listen_tls, config.s3, config.redirect
+            self._handover.drop_others(named)
+        self.admin_port = await self._listen(config.admin, self._operators)
 
     async def end_operators(self) -> None:
         """Listen for operators no longer, and end their connections."""

@@ -113,9 +113,12 @@ class Head:
     async def _bind(self) -> None:
         config = self._config
         s3 = config.s3 if self._with_s3 else ""
-        for endpoint in (config.listen, config.listen_tls, s3, config.redirect):
-            if endpoint:
-                self._ports.append(await bind(self._reactor, endpoint, self._handover))
+        endpoints = [each for each in (config.listen, config.listen_tls, s3, config.redirect) if each]
+        # The program before this one may have had no workers.  Operators are served by the catalog's process now, which
+        # cannot listen for them while their socket is open here.
+        self._handover.drop_others(endpoints)
+        for endpoint in endpoints:
+            self._ports.append(await bind(self._reactor, endpoint, self._handover))
 
     async def _unbind(self) -> None:
         ports, self._ports = self._ports, []

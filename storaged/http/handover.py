@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -43,9 +43,16 @@ class Handover:
 
     def drop_rest(self) -> None:
         """Close the sockets at which nothing listens any more, because the settings have changed."""
-        while self._inherited:
+        self.drop_others(())
+
+    def drop_others(self, endpoints: Collection[str]) -> None:
+        """Close the sockets of all other endpoints: their ports may be needed by another endpoint or process.
+
+        :param endpoints: those that this program will listen at.
+        """
+        for endpoint in self._inherited.keys() - set(endpoints):
             with suppress(OSError):
-                os.close(self._inherited.popitem()[1])
+                os.close(self._inherited.pop(endpoint))
 
     def leave(self) -> None:
         """Keep the sockets of all ports open, though the ports are about to be closed."""

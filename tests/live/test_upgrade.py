@@ -96,7 +96,10 @@ def test_endpoints_with_tls_are_passed_on_too(tmp_path: Path) -> None:
         cluster.remove()
 
 
-def test_a_port_that_the_settings_name_no_more_is_closed(cluster: LocalCluster) -> None:
+def test_endpoints_that_the_settings_name_no_more_are_closed_before_others_take_their_ports(
+    cluster: LocalCluster,
+) -> None:
+    pid = cluster.pids()[FRONT]
     config = cluster.folder / "front" / "splitd.yaml"
     text = config.read_text()
     assert f"tcp:{cluster.port}:" in text
@@ -106,3 +109,9 @@ def test_a_port_that_the_settings_name_no_more_is_closed(cluster: LocalCluster) 
     wait_until(lambda: ask(f"http://127.0.0.1:{port}/").status == 200, "the new port")
     with socket.socket() as refused:
         assert refused.connect_ex(("127.0.0.1", cluster.port)) != 0
+    moved = text.replace(f"tcp:{cluster.port}:", f"tcp:{port}:backlog=100:")  # the same port for another endpoint
+    config.write_text(moved.replace("workers: 1", "workers: 2"))
+    upgrade(cluster)  # with workers, another process listens for operators
+    assert ask(f"http://127.0.0.1:{port}/").status == 200
+    assert len(cluster.status()["workers"]) == 2
+    assert cluster.pids()[FRONT] == pid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -76,9 +77,13 @@ class Machine:
         child.makeConnection(process)
 
 
-def head_on(machine: Machine) -> Head:
+def head_on(machine: Machine, sockets: Mapping[str, int] = {}) -> Head:
+    """Return a head.
+
+    :param sockets: what the program before it has passed on: endpoint → descriptor.
+    """
     config = Config(data="d", registry="r", cluster_key_file="k", listen="tcp:0:interface=127.0.0.1")
-    return Head(config, 2, Handover({}), machine, with_s3=False)
+    return Head(config, 2, Handover({"SPLITD_SOCKETS": json.dumps(sockets)}), machine, with_s3=False)
 
 
 @pytest_twisted.ensureDeferred
@@ -114,3 +119,16 @@ async def test_a_head_that_can_start_no_process_does_not_start() -> None:
     machine.full = False
     machine.advance([5] * 3)
     assert machine.started == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_when_its_processes_start_the_head_holds_no_socket_that_they_listen_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as operators:  # as of a front without workers
+        port = operators.getsockname()[1]
+        machine = Machine()
+        head = head_on(machine, {"tcp:8081:interface=127.0.0.1": os.dup(operators.fileno())})
+    ready = head.start()
+    socket.create_server(("127.0.0.1", port)).close()
+    machine.started[0].tell(b"READY=1")
+    await ready
+    await head.stop()

@@ -11,7 +11,7 @@ from splitd.cli.demo.steps.redundancy import SAFE
 from splitd.cli.demo.steps.service import replace_front
 from splitd.cli.demo.waiting import wait_until
 from splitd.cli.errors import CommandFailed
-from splitd.cli.local.plan import FRONT_CONFIG
+from splitd.cli.local.plan import FRONT, FRONT_CONFIG
 
 _COPY = f"{SAFE}/random.bin"
 _WORKERS = 2
@@ -24,8 +24,10 @@ def _work(scene: Scene, report: Report) -> None:
     others = [line for line in before.splitlines() if not line.startswith("workers:")]
     report.command(f"echo 'workers: {_WORKERS}' >> splitd.yaml; kill -USR2 FRONT   # its new settings, no pause")
     settings.write_text("\n".join([*others, f"workers: {_WORKERS}", ""]), encoding="utf-8")
+    pid = scene.own.pids()[FRONT]
     try:
         replace_front(scene)
+        report.equal("it is the same process", pid, scene.own.pids()[FRONT])
         serving = _serving(scene)
         report.equal("so many processes serve clients", _WORKERS, len(serving))
         killed = serving[0]
