@@ -58,7 +58,7 @@ check: lint  ## What a change must pass: lint, and the fast tests.
 crash: $(VENV)/.installed-test  ## Power cuts, kill -9, failing disks and networks: longer, and with the figures at the end.
 	SPLITD_EFFORT=$(EFFORT) SPLITD_KILLS=$$((60 * $(EFFORT))) SPLITD_TAKEOVERS=$$((5 * $(EFFORT))) $(BIN)/pytest -q --timeout 0 \
 	    tests/crash tests/live/test_kills.py tests/live/test_kill_fronts.py tests/live/test_takeover.py tests/unit/test_two_fronts.py \
-	    tests/live/test_pairs.py tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
+	    tests/live/test_pairs.py tests/live/test_demo.py tests/cluster/test_model.py tests/cluster/test_network.py $(ARGS)
 
 bench: $(VENV)/.installed  ## Measure a cluster on this machine, then its memory under ten minutes of load (not with ARGS).
 	$(BIN)/python bench/measure.py $(ARGS)
