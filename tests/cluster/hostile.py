@@ -52,6 +52,16 @@ async def _look(cluster: Cluster) -> None:
     await cluster.status_becomes(lambda status: not status["uploads"]["under_way"])
 
 
+@contextmanager
+def about(case: object) -> Iterator[None]:
+    """Name the case in a failure.  Many cases share a cluster, because its start takes longer than most of them."""
+    try:
+        yield
+    except Exception as problem:
+        problem.add_note(f"the case: {case}")
+        raise
+
+
 async def all_answers(client: RawClient) -> list[RawAnswer]:
     """Return the answers until the connection ends."""
     answers = []

@@ -5,14 +5,16 @@ request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import pytest_twisted
 
 from splitd.frontends.http.targets import HEAD_LIMIT
 from tests.cluster.cluster import Cluster
-from tests.cluster.hostile import KEPT, SMUGGLED, refused, surviving
+from tests.cluster.hostile import KEPT, SMUGGLED, about, refused, surviving
+
+Case = tuple[int, str, bytes]
+"""The status of the answer, what is wrong with the bytes, and the bytes."""
 
 
 @pytest.fixture
@@ -26,8 +28,8 @@ def head(*lines: str | bytes, first: bytes = b"PUT /new HTTP/1.1", host: bool = 
     return b"\r\n".join([first, *([b"Host: test"] if host else []), *encoded, b"", b""])
 
 
-def case(code: int, what: str, data: bytes) -> Any:
-    return pytest.param(code, data, id=what)
+def case(code: int, what: str, data: bytes) -> Case:
+    return code, what, data
 
 
 LENGTHS = ["", "+5", "-5", "5,5", "5, 5", "5 5", "5;", "0x5", "5.0", "1e3", "\uff15", "five", "9" * 30, "9" * 5000]
@@ -152,122 +154,132 @@ BOMBS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "data"), [*FRAMING, *LINES, *FIRST_LINES, *HOSTS, *OTHERS, *BOMBS])
-@pytest_twisted.ensureDeferred
-async def test_what_is_no_request_is_refused_and_nothing_behind_it_is_read(
-    front: Cluster, code: int, data: bytes
-) -> None:
-    for between in (b"", b"5\r\nabcde\r\n0\r\n\r\n"):
-        client = await front.connect()
-        client.send(data, between, SMUGGLED)
-        client.send(SMUGGLED)
-        assert (await refused(client)).code == code
-    assert (await front.get("/new")).code == 404
-
-
 @pytest.mark.parametrize(
-    ("lines", "first"),
-    [
-        pytest.param(["Host: test"], b"GET /kept HTTP/1.1", id="a host"),
-        pytest.param(["hOST:test"], b"GET /kept HTTP/1.1", id="case and space"),
-        pytest.param(["Host: test:8080 \t"], b"GET /kept HTTP/1.1", id="a port and white space"),
-        pytest.param(["Host: [::1]:80"], b"GET /kept HTTP/1.1", id="an address"),
-        pytest.param(["Host:"], b"GET /kept HTTP/1.1", id="an empty host"),
-        pytest.param([], b"GET /kept HTTP/1.0", id="HTTP/1.0 without a host"),
-        pytest.param(["Host: test", "Connection: keep-alive"], b"GET /kept HTTP/1.0", id="HTTP/1.0 that would stay"),
-        pytest.param(["Host: other"], b"GET http://test/kept HTTP/1.1", id="absolute form"),
-        pytest.param(["Host: test"], b"GET HTTP://test:80/kept HTTP/1.1", id="absolute form in capitals"),
-        pytest.param(["Host: test", "Expect: 100-continue"], b"GET /kept HTTP/1.1", id="nothing to wait for"),
-        pytest.param(["Host: test", "Expect: x"], b"GET /kept HTTP/1.0", id="an expectation before there were any"),
-        pytest.param(["Host: test", "X: \xff\x80"], b"GET /kept HTTP/1.1", id="a value that is not ASCII"),
-        pytest.param(["Host: test", "X:"], b"GET /kept HTTP/1.1", id="an empty value"),
-        pytest.param(["Host: test", *["X: y"] * 400], b"GET /kept HTTP/1.1", id="many headers"),
-        pytest.param(["Host: test", "X: " + "y" * (HEAD_LIMIT - 100)], b"GET /kept HTTP/1.1", id="a large header"),
-        pytest.param(["Host: test"], b"\r\nGET /kept HTTP/1.1", id="an empty line before the request"),
-        pytest.param(["Host: test"], b"\r\n\r\nGET /kept HTTP/1.1", id="two empty lines before the request"),
-        pytest.param(["Host: test"], b"\r\n" * 16 + b"GET /kept HTTP/1.1", id="some empty lines before the request"),
-        pytest.param(["Host: test"], b"GET /kept?" + b"a" * (HEAD_LIMIT - 100) + b" HTTP/1.1", id="a large URL"),
-    ],
+    "cases",
+    [FRAMING, LINES, FIRST_LINES, HOSTS, OTHERS, BOMBS],
+    ids=["framing", "lines", "first lines", "hosts", "others", "bombs"],
 )
 @pytest_twisted.ensureDeferred
-async def test_what_is_odd_and_right_is_served(front: Cluster, lines: list[str], first: bytes) -> None:
-    data = head(*(line.encode("latin-1") for line in lines), first=first, host=False)
-    whole, by_byte = await front.connect(), await front.connect()
-    whole.send(data)
-    for position in range(len(data) if len(data) < 1000 else 0):
-        by_byte.send(data[position : position + 1])
-    for client in (whole, by_byte) if len(data) < 1000 else (whole,):
-        answer = await client.answer()
-        assert (answer.code, answer.body) == (200, KEPT)
-        if first.endswith(b"HTTP/1.0"):
-            assert await client.until_ended() == b""
+async def test_what_is_no_request_is_refused_and_nothing_behind_it_is_read(front: Cluster, cases: list[Case]) -> None:
+    for code, what, data in cases:
+        with about(what):
+            for between in (b"", b"5\r\nabcde\r\n0\r\n\r\n"):
+                client = await front.connect()
+                client.send(data, between, SMUGGLED)
+                client.send(SMUGGLED)
+                assert (await refused(client)).code == code
+            assert (await front.get("/new")).code == 404
+            assert (await front.get("/kept")).body == KEPT
 
 
-@pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED", "\tchunked \t"])
+ODD_AND_RIGHT: dict[str, tuple[list[str], bytes]] = {
+    "a host": (["Host: test"], b"GET /kept HTTP/1.1"),
+    "case and space": (["hOST:test"], b"GET /kept HTTP/1.1"),
+    "a port and white space": (["Host: test:8080 \t"], b"GET /kept HTTP/1.1"),
+    "an address": (["Host: [::1]:80"], b"GET /kept HTTP/1.1"),
+    "an empty host": (["Host:"], b"GET /kept HTTP/1.1"),
+    "HTTP/1.0 without a host": ([], b"GET /kept HTTP/1.0"),
+    "HTTP/1.0 that would stay": (["Host: test", "Connection: keep-alive"], b"GET /kept HTTP/1.0"),
+    "absolute form": (["Host: other"], b"GET http://test/kept HTTP/1.1"),
+    "absolute form in capitals": (["Host: test"], b"GET HTTP://test:80/kept HTTP/1.1"),
+    "nothing to wait for": (["Host: test", "Expect: 100-continue"], b"GET /kept HTTP/1.1"),
+    "an expectation before there were any": (["Host: test", "Expect: x"], b"GET /kept HTTP/1.0"),
+    "a value that is not ASCII": (["Host: test", "X: \xff\x80"], b"GET /kept HTTP/1.1"),
+    "an empty value": (["Host: test", "X:"], b"GET /kept HTTP/1.1"),
+    "many headers": (["Host: test", *["X: y"] * 400], b"GET /kept HTTP/1.1"),
+    "a large header": (["Host: test", "X: " + "y" * (HEAD_LIMIT - 100)], b"GET /kept HTTP/1.1"),
+    "an empty line before the request": (["Host: test"], b"\r\nGET /kept HTTP/1.1"),
+    "two empty lines before the request": (["Host: test"], b"\r\n\r\nGET /kept HTTP/1.1"),
+    "some empty lines before the request": (["Host: test"], b"\r\n" * 16 + b"GET /kept HTTP/1.1"),
+    "a large URL": (["Host: test"], b"GET /kept?" + b"a" * (HEAD_LIMIT - 100) + b" HTTP/1.1"),
+}
+
+
 @pytest_twisted.ensureDeferred
-async def test_chunks_are_known_however_their_name_is_written(front: Cluster, coding: str) -> None:
-    client = await front.connect()
-    client.send(head(f"Transfer-Encoding:{coding}"), b"5\r\nabcde\r\n0\r\n\r\n")
-    assert (await client.answer()).code == 201
-    assert (await front.get("/new")).body == b"abcde"
+async def test_what_is_odd_and_right_is_served(front: Cluster) -> None:
+    for what, (lines, first) in ODD_AND_RIGHT.items():
+        with about(what):
+            data = head(*(line.encode("latin-1") for line in lines), first=first, host=False)
+            whole, by_byte = await front.connect(), await front.connect()
+            whole.send(data)
+            for position in range(len(data) if len(data) < 1000 else 0):
+                by_byte.send(data[position : position + 1])
+            for client in (whole, by_byte) if len(data) < 1000 else (whole,):
+                answer = await client.answer()
+                assert (answer.code, answer.body) == (200, KEPT)
+                if first.endswith(b"HTTP/1.0"):
+                    assert await client.until_ended() == b""
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
+@pytest_twisted.ensureDeferred
+async def test_chunks_are_known_however_their_name_is_written(front: Cluster) -> None:
+    for coding in ("chunked", "Chunked", "CHUNKED", "\tchunked \t"):
+        with about(coding):
+            client = await front.connect()
+            client.send(head(f"Transfer-Encoding:{coding}"), b"5\r\nabcde\r\n0\r\n\r\n")
+            assert (await client.answer()).code == 201
+            assert (await front.get("/new")).body == b"abcde"
+            assert (await front.ask("DELETE", "/new")).code == 204
+
+
+@pytest_twisted.ensureDeferred
+async def test_100_continue_is_known_however_it_is_written(front: Cluster) -> None:
+    for value in (
         "100-continue",
         "100-Continue",
         " 100-CONTINUE",
         "100-continue, 200-ok",
         "teapot ,\t100-continue",
         "100-continue\r\nExpect: teapot",
-    ],
-)
+    ):
+        with about(value):
+            client = await front.connect()
+            client.send(head("Content-Length: 5", f"Expect:{value}"))
+            assert (await client.answer()).code == 100
+            client.send(b"abcde")
+            assert (await client.answer()).code == 201
+            assert (await front.ask("DELETE", "/new")).code == 204
+
+
 @pytest_twisted.ensureDeferred
-async def test_100_continue_is_known_however_it_is_written(front: Cluster, value: str) -> None:
-    client = await front.connect()
-    client.send(head("Content-Length: 5", f"Expect:{value}"))
-    assert (await client.answer()).code == 100
-    client.send(b"abcde")
-    assert (await client.answer()).code == 201
+async def test_other_expectations_are_ignored(front: Cluster) -> None:
+    for value in ("200-ok", "100", "", "100-continues"):
+        with about(value):
+            client = await front.connect()
+            client.send(head("Content-Length: 5", f"Expect: {value}"), b"abcde")
+            assert (await client.answer()).code == 201, "without a 100 before it"
+            assert (await front.get("/new")).body == b"abcde"
+            assert (await front.ask("DELETE", "/new")).code == 204
 
 
-@pytest.mark.parametrize("value", ["200-ok", "100", "", "100-continues"])
+ODD_TARGETS = [
+    (b"CONNECT test:443 HTTP/1.1", 405),
+    (b"TRACE /kept HTTP/1.1", 405),
+    (b"get /kept HTTP/1.1", 405),
+    (b"A" * 5000 + b" /kept HTTP/1.1", 405),
+    (b"!#$%&'*+-.^_`|~9 /kept HTTP/1.1", 405),
+    (b"GET /%zz HTTP/1.1", 404),
+    (b"GET /%00 HTTP/1.1", 400),
+    (b"GET /%ff HTTP/1.1", 400),
+    (b"GET //kept HTTP/1.1", 400),
+    (b"GET /./kept HTTP/1.1", 400),
+    (b"GET /../../etc/passwd HTTP/1.1", 400),
+    (b"GET /%2e%2e/etc/passwd HTTP/1.1", 400),
+    (b"GET /a%2fb HTTP/1.1", 400),
+    (b"GET file:///etc/passwd HTTP/1.1", 404),
+]
+
+
 @pytest_twisted.ensureDeferred
-async def test_other_expectations_are_ignored(front: Cluster, value: str) -> None:
-    client = await front.connect()
-    client.send(head("Content-Length: 5", f"Expect: {value}"), b"abcde")
-    assert (await client.answer()).code == 201, "without a 100 before it"
-    assert (await front.get("/new")).body == b"abcde"
-
-
-@pytest.mark.parametrize(
-    ("first", "code"),
-    [
-        (b"CONNECT test:443 HTTP/1.1", 405),
-        (b"TRACE /kept HTTP/1.1", 405),
-        (b"get /kept HTTP/1.1", 405),
-        (b"A" * 5000 + b" /kept HTTP/1.1", 405),
-        (b"!#$%&'*+-.^_`|~9 /kept HTTP/1.1", 405),
-        (b"GET /%zz HTTP/1.1", 404),
-        (b"GET /%00 HTTP/1.1", 400),
-        (b"GET /%ff HTTP/1.1", 400),
-        (b"GET //kept HTTP/1.1", 400),
-        (b"GET /./kept HTTP/1.1", 400),
-        (b"GET /../../etc/passwd HTTP/1.1", 400),
-        (b"GET /%2e%2e/etc/passwd HTTP/1.1", 400),
-        (b"GET /a%2fb HTTP/1.1", 400),
-        (b"GET file:///etc/passwd HTTP/1.1", 404),
-    ],
-)
-@pytest_twisted.ensureDeferred
-async def test_an_odd_target_is_told_why_and_the_connection_goes_on(front: Cluster, first: bytes, code: int) -> None:
-    client = await front.connect()
-    client.send(head(first=first))
-    answer = await client.answer()
-    assert (answer.code, len(answer.body) > 10) == (code, True)
-    client.begin("GET", "/kept")
-    assert (await client.answer()).body == KEPT
+async def test_an_odd_target_is_told_why_and_the_connection_goes_on(front: Cluster) -> None:
+    for first, code in ODD_TARGETS:
+        with about(first):
+            client = await front.connect()
+            client.send(head(first=first))
+            answer = await client.answer()
+            assert (answer.code, len(answer.body) > 10) == (code, True)
+            client.begin("GET", "/kept")
+            assert (await client.answer()).body == KEPT
 
 
 @pytest_twisted.ensureDeferred

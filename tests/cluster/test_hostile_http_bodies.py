@@ -5,14 +5,13 @@ request.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import pytest_twisted
 
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
-from tests.cluster.hostile import KEPT, SMUGGLED, all_answers, refused, surviving
+from tests.cluster.hostile import KEPT, SMUGGLED, about, all_answers, refused, surviving
 from tests.cluster.raw import RawClient
 
 
@@ -25,57 +24,58 @@ def front(make_cluster: Callable[..., Cluster], request: pytest.FixtureRequest) 
 CHUNKED = "Transfer-Encoding: chunked"
 END = b"0\r\n\r\n"
 
-CHUNKS: list[Any] = [
-    pytest.param(body, id=what)
-    for what, body in {
-        "a size that is no number": b"x\r\nabcde\r\n",
-        "a size below zero": b"-5\r\nabcde\r\n",
-        "a size with a sign": b"+5\r\nabcde\r\n",
-        "a size with a prefix": b"0x5\r\nabcde\r\n",
-        "a size with an underscore": b"0_5\r\nabcde\r\n",
-        "a size behind a space": b" 5\r\nabcde\r\n",
-        "a size before a space": b"5 \r\nabcde\r\n",
-        "no size": b"\r\nabcde\r\n",
-        "an extension without a size": b";x=y\r\nabcde\r\n",
-        "a bare LF after the size": b"5\nabcde\r\n",
-        "a bare CR after the size": b"5\rabcde\r\n",
-        "a bare LF in an extension": b"5;x\ny\r\nabcde\r\n",
-        "a bare CR in an extension": b"5;x\ry\r\nabcde\r\n",
-        "a NUL in an extension": b"5;x\x00\r\nabcde\r\n",
-        "an extension without end": b"5;" + b"x" * 5_000,
-        "a size without end": b"0" * 5_000,
-        "nothing behind the bytes": b"5\r\nabcde5\r\nabcde\r\n",
-        "a bare LF behind the bytes": b"5\r\nabcde\n5\r\nabcde\r\n",
-        "a bare CR behind the bytes": b"5\r\nabcde\r5\r\nabcde\r\n",
-        "more bytes than the size": b"4\r\nabcde\r\n",
-        "fewer bytes than the size": b"7\r\nabcde\r\n",
-        "trailers without end": b"5\r\nabcde\r\n0\r\n" + b"X: " + b"y" * 70_000,
-        "very many trailers": b"5\r\nabcde\r\n0\r\n" + b"X: y\r\n" * 20_000,
-    }.items()
-]
+CHUNKS = {
+    "a size that is no number": b"x\r\nabcde\r\n",
+    "a size below zero": b"-5\r\nabcde\r\n",
+    "a size with a sign": b"+5\r\nabcde\r\n",
+    "a size with a prefix": b"0x5\r\nabcde\r\n",
+    "a size with an underscore": b"0_5\r\nabcde\r\n",
+    "a size behind a space": b" 5\r\nabcde\r\n",
+    "a size before a space": b"5 \r\nabcde\r\n",
+    "no size": b"\r\nabcde\r\n",
+    "an extension without a size": b";x=y\r\nabcde\r\n",
+    "a bare LF after the size": b"5\nabcde\r\n",
+    "a bare CR after the size": b"5\rabcde\r\n",
+    "a bare LF in an extension": b"5;x\ny\r\nabcde\r\n",
+    "a bare CR in an extension": b"5;x\ry\r\nabcde\r\n",
+    "a NUL in an extension": b"5;x\x00\r\nabcde\r\n",
+    "an extension without end": b"5;" + b"x" * 5_000,
+    "a size without end": b"0" * 5_000,
+    "nothing behind the bytes": b"5\r\nabcde5\r\nabcde\r\n",
+    "a bare LF behind the bytes": b"5\r\nabcde\n5\r\nabcde\r\n",
+    "a bare CR behind the bytes": b"5\r\nabcde\r5\r\nabcde\r\n",
+    "more bytes than the size": b"4\r\nabcde\r\n",
+    "fewer bytes than the size": b"7\r\nabcde\r\n",
+    "trailers without end": b"5\r\nabcde\r\n0\r\n" + b"X: " + b"y" * 70_000,
+    "very many trailers": b"5\r\nabcde\r\n0\r\n" + b"X: y\r\n" * 20_000,
+}
 
 
-@pytest.mark.parametrize("body", CHUNKS)
 @pytest_twisted.ensureDeferred
-async def test_a_body_of_broken_chunks_is_refused_and_nothing_behind_it_is_read(front: Cluster, body: bytes) -> None:
-    client = await front.connect()
-    client.begin("PUT", "/new", CHUNKED)
-    client.send(b"3\r\nabc\r\n")
-    await front.status_becomes(lambda status: status["uploads"]["under_way"] == 1)
-    client.send(body, END, SMUGGLED)
-    client.send(SMUGGLED)
-    assert (await refused(client)).code == 400
-    assert (await front.get("/new")).code == 404
+async def test_a_body_of_broken_chunks_is_refused_and_nothing_behind_it_is_read(front: Cluster) -> None:
+    for what, body in CHUNKS.items():
+        with about(what):
+            client = await front.connect()
+            client.begin("PUT", "/new", CHUNKED)
+            client.send(b"3\r\nabc\r\n")
+            await front.status_becomes(lambda status: status["uploads"]["under_way"] == 1)
+            client.send(body, END, SMUGGLED)
+            client.send(SMUGGLED)
+            assert (await refused(client)).code == 400
+            assert (await front.get("/new")).code == 404
+            await front.status_becomes(lambda status: status["uploads"]["under_way"] == 0)
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "MKCOL", "OPTIONS", "BREW"])
 @pytest_twisted.ensureDeferred
-async def test_a_broken_body_where_none_is_wanted_is_not_read_as_requests(front: Cluster, method: str) -> None:
-    client = await front.connect()
-    client.begin(method, "/missing/x", CHUNKED)
-    client.send(b"x\r\n", SMUGGLED)
-    client.send(SMUGGLED)
-    assert [answer.code in {200, 400, 404, 405, 409, 415} for answer in await all_answers(client)] == [True]
+async def test_a_broken_body_where_none_is_wanted_is_not_read_as_requests(front: Cluster) -> None:
+    for method in ("GET", "DELETE", "MKCOL", "OPTIONS", "BREW"):
+        with about(method):
+            client = await front.connect()
+            client.begin(method, "/missing/x", CHUNKED)
+            client.send(b"x\r\n", SMUGGLED)
+            client.send(SMUGGLED)
+            codes = [answer.code for answer in await all_answers(client)]
+            assert [code in {200, 400, 404, 405, 409, 415} for code in codes] == [True]
 
 
 @pytest_twisted.ensureDeferred
@@ -92,28 +92,27 @@ async def test_a_refusal_is_not_written_into_an_answer_that_has_begun(front: Clu
     assert received.count(b"HTTP/1.1 ") == 1
 
 
-ODD_CHUNKS: list[Any] = [
-    pytest.param(body, id=what)
-    for what, body in {
-        "extensions": b'2;a\r\nab\r\n3;b=c;d="e f;\xff"\r\ncde\r\n0;x\r\n\r\n',
-        "leading zeros": b"0000000000005\r\nabcde\r\n00000\r\n\r\n",
-        "trailers": b"5\r\nabcde\r\n0\r\nX: y\r\nContent-Length: 7\r\nTransfer-Encoding: x\r\n\r\n",
-        "a byte each": b"".join(b"1\r\n%c\r\n" % byte for byte in b"abcde") + END,
-    }.items()
-]
+ODD_CHUNKS = {
+    "extensions": b'2;a\r\nab\r\n3;b=c;d="e f;\xff"\r\ncde\r\n0;x\r\n\r\n',
+    "leading zeros": b"0000000000005\r\nabcde\r\n00000\r\n\r\n",
+    "trailers": b"5\r\nabcde\r\n0\r\nX: y\r\nContent-Length: 7\r\nTransfer-Encoding: x\r\n\r\n",
+    "a byte each": b"".join(b"1\r\n%c\r\n" % byte for byte in b"abcde") + END,
+}
 
 
-@pytest.mark.parametrize("body", ODD_CHUNKS)
 @pytest_twisted.ensureDeferred
-async def test_odd_chunks_are_taken_and_the_connection_goes_on(front: Cluster, body: bytes) -> None:
-    for by_byte in (False, True):
-        client = await front.connect()
-        client.begin("PUT", "/new", CHUNKED)
-        for piece in [body[at : at + 1] for at in range(len(body))] if by_byte else [body]:
-            client.send(piece)
-        assert (await client.answer()).code in {201, 204}
-        client.begin("GET", "/new")
-        assert (await client.answer()).body == b"abcde"
+async def test_odd_chunks_are_taken_and_the_connection_goes_on(front: Cluster) -> None:
+    for what, body in ODD_CHUNKS.items():
+        with about(what):
+            for by_byte in (False, True):
+                client = await front.connect()
+                client.begin("PUT", "/new", CHUNKED)
+                for piece in [body[at : at + 1] for at in range(len(body))] if by_byte else [body]:
+                    client.send(piece)
+                assert (await client.answer()).code in {201, 204}
+                client.begin("GET", "/new")
+                assert (await client.answer()).body == b"abcde"
+            assert (await front.ask("DELETE", "/new")).code == 204
 
 
 @pytest_twisted.ensureDeferred
