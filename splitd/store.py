@@ -18,7 +18,7 @@ from splitd.errors import TOO_LARGE, FileLost, FileTooLarge, NotAFile, NotFound,
 from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import IContinuedLedger
-from splitd.interfaces.keys import IKeys, Listing
+from splitd.interfaces.keys import IKeys, KeyCopy, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.store import IDownload, IObjectStore, IUpload, Kept, Opened
@@ -255,19 +255,9 @@ class ObjectStore:
         """Delete one key; see `IKeys.delete_key`."""
         return self._keys.delete_key(path, condition).addCallback(self._wake_reaper)
 
-    def copy_key(
-        self,
-        source: str,
-        target: str,
-        source_condition: Condition,
-        condition: Condition,
-        media: Media | None,
-        *,
-        relabels: bool = False,
-    ) -> Deferred[tuple[Manifest, bool]]:
+    def copy_key(self, copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys.copy_key`."""
-        copied = self._keys.copy_key(source, target, source_condition, condition, media, relabels=relabels)
-        return copied.addCallback(self._wake_reaper)
+        return self._keys.copy_key(copy).addCallback(self._wake_reaper)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; see `IKeys.delete_empty`."""

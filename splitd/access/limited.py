@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as SetOf
 
+import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -21,7 +22,7 @@ from splitd.access.publishing import Publishing, is_published
 from splitd.errors import BadName, LoginRequired, NotAFile, NotFound, SplitdError
 from splitd.interfaces.bin import IBin
 from splitd.interfaces.continued import IContinuedUploads
-from splitd.interfaces.keys import IKeys, Listing
+from splitd.interfaces.keys import IKeys, KeyCopy, Listing
 from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
 from splitd.model.branch import NO_PROPERTIES
@@ -303,54 +304,34 @@ class LimitedStore:
         refused = self._judge.refuse_change(path, condition)
         return fail(refused) if refused else self._keys.delete_key(path, self._judge.own(path, condition))
 
-    def copy_key(
-        self,
-        source: str,
-        target: str,
-        source_condition: Condition,
-        condition: Condition,
-        media: Media | None,
-        *,
-        relabels: bool = False,
-    ) -> Deferred[tuple[Manifest, bool]]:
+    def copy_key(self, copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; needs `read` for the source, unless it is published, and `write` for the target."""
-        unread = self._judge.refuse(source, READ)
-        refused = self._judge.refuse_condition(source, source_condition) or self._judge.refuse_change(target, condition)
-        if unread or (media is not None and media.acl):
-            return Deferred.fromCoroutine(
-                self._copy_published(
-                    (unread, refused), source, target, source_condition, condition, media, relabels=relabels
-                )
-            )
-        if refused:
-            return fail(refused)
-        condition = self._judge.own(target, condition)
-        return self._keys.copy_key(source, target, source_condition, condition, media, relabels=relabels)
+        unread = self._judge.refuse(copy.source, READ)
+        refused = self._judge.refuse_condition(copy.source, copy.source_condition) or self._judge.refuse_change(
+            copy.target, copy.condition
+        )
+        if unread or (copy.media is not None and copy.media.acl):
+            return Deferred.fromCoroutine(self._copy_published(copy, unread, refused))
+        return fail(refused) if refused else self._copy_own(copy)
+
+    def _copy_own(self, copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
+        condition = self._judge.own(copy.target, copy.condition)
+        return self._keys.copy_key(msgspec.structs.replace(copy, condition=condition))
 
     async def _copy_published(
-        self,
-        judged: tuple[SplitdError | None, SplitdError | None],
-        source: str,
-        target: str,
-        source_condition: Condition,
-        condition: Condition,
-        media: Media | None,
-        *,
-        relabels: bool,
+        self, copy: KeyCopy, unread: SplitdError | None, refused: SplitdError | None
     ) -> tuple[Manifest, bool]:
-        unread, refused = judged
-        was_published = await self._publishing.is_read(source, await self._keys.find_key(source))
+        was_published = await self._publishing.is_read(copy.source, await self._keys.find_key(copy.source))
         if unread and not was_published:
             raise unread
         if refused:
             raise refused
         # A copy onto itself only keeps what is published already.
-        if media is not None and media.acl and not (was_published and source == target):
-            refused = await self._publishing.refuse(target)
+        if copy.media is not None and copy.media.acl and not (was_published and copy.source == copy.target):
+            refused = await self._publishing.refuse(copy.target)
             if refused:
                 raise refused
-        condition = self._judge.own(target, condition)
-        return await self._keys.copy_key(source, target, source_condition, condition, media, relabels=relabels)
+        return await self._copy_own(copy)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; needs `write` for all that is in it."""

@@ -24,13 +24,12 @@ from splitd.catalog.metering import Meters
 from splitd.catalog.slices import Slices
 from splitd.catalog.state import State
 from splitd.errors import BadName, NotACollection, NotEmpty, NotFound
-from splitd.interfaces.keys import MOST_LISTED, IKeys, Key, Listing
+from splitd.interfaces.keys import MOST_LISTED, IKeys, Key, KeyCopy, Listing
 from splitd.model import records
 from splitd.model.branch import Branch
 from splitd.model.conditions import Condition
 from splitd.model.keys import Page, Wanted, list_page
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
 from splitd.model.paths import check_key_path
 from splitd.model.records import Record
 from splitd.model.tree import Collection
@@ -121,50 +120,39 @@ class JournalledKeys:
 
         return self._make(judge, [path], partial(self._meters.claim_removal, path), condition)
 
-    def copy_key(
-        self,
-        source: str,
-        target: str,
-        source_condition: Condition,
-        condition: Condition,
-        media: Media | None,
-        *,
-        relabels: bool = False,
-    ) -> Deferred[tuple[Manifest, bool]]:
+    def copy_key(self, copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys.copy_key`."""
         copied: list[int] = []
 
         def judge() -> tuple[Record, tuple[Manifest, bool]]:
             state, lock_ms = self._state, self._changes.lock_ms()
-            found = state.find_key(source)
+            found = state.find_key(copy.source)
             if found is None:
-                raise NotFound(f"there is no {source}")
-            refuse_failed(state, source_condition, source, found, lock_ms)
-            present = state.find_key(target)
-            refuse_failed(state, condition, target, present, lock_ms)
-            refuse_locked_file(state, attrs.evolve(condition, is_key=True), target, present, lock_ms)
-            state.tree.version(target, is_key=True)  # it refuses a bucket that is not there
-            record, manifest = self._copied(source, target, found, media, relabels=relabels)
+                raise NotFound(f"there is no {copy.source}")
+            refuse_failed(state, copy.source_condition, copy.source, found, lock_ms)
+            present = state.find_key(copy.target)
+            refuse_failed(state, copy.condition, copy.target, present, lock_ms)
+            refuse_locked_file(state, attrs.evolve(copy.condition, is_key=True), copy.target, present, lock_ms)
+            state.tree.version(copy.target, is_key=True)  # it refuses a bucket that is not there
+            record, manifest = self._copied(copy, found)
             copied.append(manifest.size)
             return record, (manifest, present is None)
 
         def claim() -> Callable[[], object]:
-            return self._meters.claim_file(target, copied[-1])
+            return self._meters.claim_file(copy.target, copied[-1])
 
-        return self._make(judge, [source, target], claim, source_condition, condition)
+        return self._make(judge, [copy.source, copy.target], claim, copy.source_condition, copy.condition)
 
-    def _copied(
-        self, source: str, target: str, found: Manifest | Collection, media: Media | None, *, relabels: bool
-    ) -> tuple[Record, Manifest]:
+    def _copied(self, copy: KeyCopy, found: Manifest | Collection) -> tuple[Record, Manifest]:
         """Return the record of a copy, and the manifest of the copy."""
-        now_ms, said = self._changes.now_ms(), None if media is None else media.compact()
+        now_ms, said = self._changes.now_ms(), None if copy.media is None else copy.media.compact()
         if isinstance(found, Manifest):
-            if relabels:
+            if copy.relabels:
                 now_ms = found.created_ms
-            copy = msgspec.structs.replace(found, created_ms=now_ms, said=found.said if said is None else said)
-            return records.KeyCopied(source, target, now_ms, said), copy
+            manifest = msgspec.structs.replace(found, created_ms=now_ms, said=found.said if said is None else said)
+            return records.KeyCopied(copy.source, copy.target, now_ms, said), manifest
         nothing = Manifest(self._new_id(), 0, now_ms, 1, 0, 1, (), said or "")
-        return records.FileCommitted(target, nothing, self._state.tree.implies(target)), nothing
+        return records.FileCommitted(copy.target, nothing, self._state.tree.implies(copy.target)), nothing
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; see `IKeys.delete_empty`."""

@@ -10,7 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from splitd.model.conditions import Condition
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.tree import Collection
@@ -28,6 +28,26 @@ class Key(msgspec.Struct, frozen=True, gc=False):
 
     key: str
     entry: Manifest | Collection
+
+
+class KeyCopy(msgspec.Struct, frozen=True, gc=False):
+    """A copy of one key to another one, or onto itself.
+
+    :param source: the path of the key.
+    :param target: the path of the copy's key.
+    :param media: the headers of the copy; None for those of the source.
+    :param source_condition: the condition for `source`.
+    :param condition: the condition for `target`.
+    :param relabels: whether a key is copied onto itself to give it other tags, or another ACL: then it keeps its time.
+        Else the time of the copy is that of its making.
+    """
+
+    source: str
+    target: str
+    media: Media | None = None
+    source_condition: Condition = ALWAYS
+    condition: Condition = ALWAYS
+    relabels: bool = False
 
 
 @attrs.frozen
@@ -98,29 +118,14 @@ class IKeys(Interface):
         :raise PreconditionFailed: the condition does not hold, be there such a key or not.
         """
 
-    def copy_key(
-        source: str,
-        target: str,
-        source_condition: Condition,
-        condition: Condition,
-        media: Media | None,
-        *,
-        relabels: bool = False,
-    ) -> Deferred[tuple[Manifest, bool]]:
+    def copy_key(copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key to another one, which shares its parts.  Missing collections are made as for a new file.
 
         A copy of a key onto itself gives it other headers.
 
-        :param source: the path of the key.
-        :param target: the path of the copy's key.
-        :param source_condition: the condition for `source`.
-        :param condition: the condition for `target`.
-        :param media: the headers of the copy; None for those of the source.
-        :param relabels: whether a key is copied onto itself to give it other tags, or another ACL: then it keeps its
-            time.  Else the time of the copy is that of its making.
-        :return: a Deferred that fires with the copy's manifest, and whether there was no key `target` before.
-        :raise NotFound: there is no key `source`.
-        :raise ParentMissing: the bucket of `target` does not exist.
+        :return: a Deferred that fires with the copy's manifest, and whether there was no key `copy.target` before.
+        :raise NotFound: there is no key `copy.source`.
+        :raise ParentMissing: the bucket of `copy.target` does not exist.
         :raise PreconditionFailed: a condition does not hold.
         """
 

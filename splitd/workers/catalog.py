@@ -13,7 +13,7 @@ from splitd.interfaces.bin import IBin
 from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.continued import Completion, ContinuedUpload, IContinuedLedger, Segment
 from splitd.interfaces.documents import IDocuments
-from splitd.interfaces.keys import IKeys, Listing
+from splitd.interfaces.keys import IKeys, KeyCopy, Listing
 from splitd.interfaces.names import AskedLayout, Details, ILocks, INamespace
 from splitd.interfaces.quotas import IQuotas
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
@@ -161,18 +161,9 @@ class SocketKeys:
         """Delete one key; see `IKeys`."""
         return self._call(methods.DELETE_KEY, path, condition)
 
-    def copy_key(
-        self,
-        source: str,
-        target: str,
-        source_condition: Condition,
-        condition: Condition,
-        media: Media | None,
-        *,
-        relabels: bool = False,
-    ) -> Deferred[tuple[Manifest, bool]]:
+    def copy_key(self, copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key; see `IKeys`."""
-        return self._call(methods.COPY_KEY, source, target, source_condition, condition, media, relabels)
+        return self._call(methods.COPY_KEY, copy)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; see `IKeys`."""

@@ -17,7 +17,7 @@ from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.console.history import Sample
 from splitd.interfaces.catalog import Admitted
 from splitd.interfaces.continued import Completion, ContinuedUpload, Segment
-from splitd.interfaces.keys import Key, Listing
+from splitd.interfaces.keys import Key, KeyCopy, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.interfaces.statistics import CatalogStatistics
 from splitd.interfaces.uploads import Commit, Start
@@ -168,13 +168,7 @@ LIST_KEYS: Method[Listing] = Method(
 )
 FIND_KEY: Method[Manifest | Collection | None] = Method("keys", "find_key", [str], _Found, pack=_pack, unpack=_unpack)
 DELETE_KEY: Method[bool] = Method("keys", "delete_key", _CHANGE, bool)
-COPY_KEY: Method[tuple[Manifest, bool]] = Method(
-    "keys",
-    "copy_key",
-    [str, str, Condition, Condition, Media | None, bool],
-    tuple[Manifest, bool],
-    keywords=["relabels"],
-)
+COPY_KEY: Method[tuple[Manifest, bool]] = Method("keys", "copy_key", [KeyCopy], tuple[Manifest, bool])
 DELETE_EMPTY: Method[None] = Method("keys", "delete_empty", _CHANGE)
 
 BEGIN_ALL: Method[None] = Method("ledger", "begin_all", [list[Start]])

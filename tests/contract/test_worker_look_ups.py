@@ -19,6 +19,7 @@ from twisted.internet.task import deferLater
 from splitd.access.remembered import Remembered
 from splitd.access.sessions import Sessions
 from splitd.errors import SplitdError
+from splitd.interfaces.keys import KeyCopy
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
 from splitd.model.documents import Document
@@ -170,7 +171,7 @@ async def perform(crowd: Crowd, number: int, operation: tuple[str, str, str]) ->
         "delete_key": lambda: catalog.keys.delete_key(path, ALWAYS),
         "move": lambda: catalog.namespace.move(path, other, ALWAYS, overwrite=True),
         "copy": lambda: catalog.namespace.copy(path, other, ALWAYS, deep=True, overwrite=True),
-        "copy_key": lambda: catalog.keys.copy_key(path, other, ALWAYS, ALWAYS, Media("text/plain")),
+        "copy_key": lambda: catalog.keys.copy_key(KeyCopy(path, other, Media("text/plain"))),
         "properties": lambda: catalog.namespace.change_properties(path, PropertyChanges({"a": "<a/>"}, ()), ALWAYS),
         "lose": lambda: crowd.front.catalog.heal_ledger.lose(
             "a", [manifest(f"{each:032x}").part(0) for each in range(number)], "gone"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest_twisted
 from twisted.python.threadpool import ThreadPool
 
+from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
@@ -24,8 +25,8 @@ class KeyLife(Life):
         for number in range(3):
             for key in ("a/b/c", "a", "a/", "a//", "../a", f"a/{number}"):
                 await self.put_key(f"/x/{key}")
-            await self.change(lambda: keys.copy_key("/x/a", "/x/a/b/", ALWAYS, ALWAYS, None))
-            await self.change(lambda: keys.copy_key("/x/a", "/x/a", ALWAYS, ALWAYS, Media("text/plain")))
+            await self.change(lambda: keys.copy_key(KeyCopy("/x/a", "/x/a/b/")))
+            await self.change(lambda: keys.copy_key(KeyCopy("/x/a", "/x/a", Media("text/plain"))))
             await self.change(lambda: catalog.namespace.move("/x/a/b/c", "/x/d", ALWAYS, overwrite=True))
             await self.change(lambda: catalog.namespace.copy("/x/a/", "/x/e", ALWAYS, deep=True, overwrite=True))
             await self.reap()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest_twisted
 
+from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -28,7 +29,7 @@ async def test_a_file_of_segments_may_be_any_key() -> None:
         again = await complete(front.catalog.continued, upload, path, [(1, segment)], condition=KEY)
         assert again == (made[0], False)
         assert await front.catalog.keys.find_key(path) == made[0]
-    copied, _ = await front.catalog.keys.copy_key("/b/x//.", "/b/y", ALWAYS, KEY, Media(type="text/x"))
+    copied, _ = await front.catalog.keys.copy_key(KeyCopy("/b/x//.", "/b/y", Media(type="text/x"), condition=KEY))
     assert copied.segments[0].upload == A
     await front.catalog.keys.delete_key("/b/x//.", ALWAYS)
     for each in (front, again_front := await front.restart()):

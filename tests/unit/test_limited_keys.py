@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from splitd.access.grants import READ, WRITE, Grants, Principal
 from splitd.access.limited import LimitedStore
 from splitd.errors import Forbidden, LoginRequired, NotFound, SplitdError
+from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.media import NO_MEDIA
 from splitd.model.properties import PropertyChanges
@@ -101,8 +102,8 @@ def calls(store: LimitedStore, path: str) -> list[Callable[[], Deferred[Any]]]:
         lambda: keys.details([path]),
         lambda: keys.make_collection(path),
         lambda: keys.change_properties(path, PropertyChanges({"a": "<a/>"}, ()), ALWAYS),
-        lambda: keys.copy_key("/x/u/a", path, ALWAYS, ALWAYS, NO_MEDIA),
-        lambda: keys.copy_key(path, "/x/u/b", ALWAYS, ALWAYS, None),
+        lambda: keys.copy_key(KeyCopy("/x/u/a", path, NO_MEDIA)),
+        lambda: keys.copy_key(KeyCopy(path, "/x/u/b")),
         lambda: keys.copy("/x/u/a", path, ALWAYS, deep=True, overwrite=True),
         lambda: keys.copy(path, "/x/u/c", ALWAYS, deep=True, overwrite=True),
         lambda: keys.move("/x/u/a", path, ALWAYS, overwrite=True),

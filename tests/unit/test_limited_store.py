@@ -18,6 +18,7 @@ from splitd.access.limited_locks import LimitedLocks
 from splitd.access.publishing import Publishing
 from splitd.errors import Forbidden, LoginRequired, NotFound
 from splitd.interfaces.continued import ContinuedUpload
+from splitd.interfaces.keys import KeyCopy
 from splitd.interfaces.names import Details
 from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, Lock
@@ -89,7 +90,7 @@ CALLS: dict[str, tuple[Callable[[Asked], Deferred[Any]], str]] = {
     "copy shallow": (lambda a: a.store.copy(a.source, a.target, ALWAYS, deep=False, overwrite=True), "r1 W2"),
     "change_properties": (lambda a: a.store.change_properties(a.source, PropertyChanges({}, ()), ALWAYS), "w1"),
     "delete_key": (lambda a: a.store.delete_key(a.source, ALWAYS), "w1"),
-    "copy_key": (lambda a: a.store.copy_key(a.source, a.target, ALWAYS, ALWAYS, None), "r1 w2"),
+    "copy_key": (lambda a: a.store.copy_key(KeyCopy(a.source, a.target)), "r1 w2"),
     "delete_empty": (lambda a: a.store.delete_empty(a.source, ALWAYS), "W1"),
     "list_keys": (lambda a: a.store.list_keys(a.source, "", "", "", 1), "r1"),
     "begin continued": (lambda a: a.store.continued.begin(a.source, NO_MEDIA, ALWAYS), "w1"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from splitd.errors import CatalogReadOnly, QuotaExceeded, SplitdError
+from splitd.interfaces.keys import KeyCopy
 from splitd.model.binned import Binned, was_at
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
@@ -102,7 +103,7 @@ class Tried:
         elif kind == "delete key":
             await catalog.keys.delete_key(path, ALWAYS)
         elif kind == "copy key":
-            await catalog.keys.copy_key(path, str(more), ALWAYS, ALWAYS, None)
+            await catalog.keys.copy_key(KeyCopy(path, str(more)))
         elif kind == "mkcol":
             await catalog.make_collection(path)
         elif kind == "delete":

@@ -14,7 +14,7 @@ from splitd.frontends.s3.buckets.notes import Buckets
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
-from splitd.interfaces.keys import IKeys, Listing
+from splitd.interfaces.keys import IKeys, KeyCopy, Listing
 from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
 from splitd.model.buckets import write_note
@@ -244,9 +244,9 @@ class Keys:
         self,
         source: tuple[str, str],
         target: tuple[str, str],
+        media: Media,
         source_condition: Condition,
         condition: Condition,
-        media: Media,
         *,
         relabels: bool = False,
     ) -> Manifest:
@@ -259,7 +259,7 @@ class Keys:
         self._refuse_bucket(target[0])
         try:
             manifest, _ = await self._keys.copy_key(
-                path_of(*source), path_of(*target), source_condition, condition, media, relabels=relabels
+                KeyCopy(path_of(*source), path_of(*target), media, source_condition, condition, relabels)
             )
         except ParentMissing:
             raise no_such_bucket(target[0]) from None

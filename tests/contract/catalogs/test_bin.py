@@ -7,6 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from splitd.errors import BadName, CatalogReadOnly, Locked, NameTaken, NotFound, PreconditionFailed
+from splitd.interfaces.keys import KeyCopy
 from splitd.interfaces.names import AskedLayout
 from splitd.model.binned import BIN, Binned, first_key
 from splitd.model.conditions import ALWAYS, Condition
@@ -220,7 +221,7 @@ async def test_no_change_of_a_client_reaches_what_is_in_the_bin(furnished: Front
         lambda: furnished.namespace.move("/c", path, ALWAYS, overwrite=True),
         lambda: furnished.namespace.change_properties(path, PropertyChanges({"a": "<a/>"}, ()), ALWAYS),
         lambda: furnished.keys.delete_key(path, ALWAYS),
-        lambda: furnished.keys.copy_key(path, "/c/x", ALWAYS, ALWAYS, None),
+        lambda: furnished.keys.copy_key(KeyCopy(path, "/c/x")),
         lambda: furnished.keys.delete_empty(BIN, ALWAYS),
         lambda: lock(furnished, f"{BIN}/new", "urn:3"),
     )

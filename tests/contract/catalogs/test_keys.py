@@ -24,6 +24,7 @@ from splitd.errors import (
     ParentMissing,
     PreconditionFailed,
 )
+from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS
 from splitd.model.locks import EXCLUSIVE, Lock
 from splitd.model.manifest import Manifest
@@ -85,8 +86,8 @@ async def test_what_is_not_the_path_of_a_key_is_refused(front: Front, path: str)
         lambda: front.catalog.admit(path, AS_KEY),
         lambda: front.keys.find_key(path),
         lambda: front.keys.delete_key(path, ALWAYS),
-        lambda: front.keys.copy_key(path, "/x/b", ALWAYS, ALWAYS, None),
-        lambda: front.keys.copy_key("/x/a", path, ALWAYS, ALWAYS, None),
+        lambda: front.keys.copy_key(KeyCopy(path, "/x/b")),
+        lambda: front.keys.copy_key(KeyCopy("/x/a", path)),
     ]
     for call in calls:
         with pytest.raises(BadName):
@@ -263,7 +264,7 @@ async def test_what_lies_in_implied_collections_outlives_them(front: Front) -> N
         front.catalog.make_collection("/x/a/made"),
         front.namespace.move("/c", "/x/a/moved", ALWAYS, overwrite=True),
         front.namespace.copy("/x/g", "/x/a/copied", ALWAYS, deep=True, overwrite=True),
-        front.keys.copy_key("/x/h", "/x/a/b/c", ALWAYS, ALWAYS, None),
+        front.keys.copy_key(KeyCopy("/x/h", "/x/a/b/c")),
         front.locks.lock(lock("/x/a/locked"), ALWAYS, manifest(C, size=0, nodes=())),
     ]
     front.place.release()
@@ -345,7 +346,7 @@ async def is_a_dict(pool: ThreadPool, history: list[tuple[str, str, str]]) -> No
                     assert await front.keys.delete_key(path, ALWAYS) == (key in oracle)
                     oracle.pop(key, None)
                 case "copy" if key in oracle:
-                    _, is_new = await front.keys.copy_key(path, f"/x/{other}", ALWAYS, ALWAYS, None)
+                    _, is_new = await front.keys.copy_key(KeyCopy(path, f"/x/{other}"))
                     assert is_new == (other not in oracle)
                     oracle[other] = oracle[key]
                 case "reopen":

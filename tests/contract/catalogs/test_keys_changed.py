@@ -19,6 +19,7 @@ from splitd.errors import (
     ParentMissing,
     PreconditionFailed,
 )
+from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -51,9 +52,9 @@ async def test_a_copy_shares_the_parts_until_the_last_name_is_gone(front: Front)
     await bucket(front)
     await front.put_key("/x/a", A)
     front.clock.advance(5)
-    copied, is_new = await front.keys.copy_key("/x/a", "/x/b/c/", ALWAYS, ALWAYS, Media("text/plain"))
+    copied, is_new = await front.keys.copy_key(KeyCopy("/x/a", "/x/b/c/", Media("text/plain")))
     assert (copied.upload, copied.created_ms, copied.content_type, is_new) == (A, 6000, "text/plain", True)
-    again, is_new = await front.keys.copy_key("/x/a", "/x/a", ALWAYS, ALWAYS, Media("text/html"))
+    again, is_new = await front.keys.copy_key(KeyCopy("/x/a", "/x/a", Media("text/html")))
     assert (again.content_type, is_new) == ("text/html", False)
     for reopened in (front, await front.reopen()):
         assert await reopened.keys.find_key("/x/a") == again
@@ -84,12 +85,12 @@ async def test_a_key_that_only_gets_other_tags_or_another_acl_keeps_its_time(fro
             found = await front.keys.find_key(path)
             assert isinstance(found, Manifest)
             media = msgspec.structs.replace(found.media, **said)
-            copied, _ = await front.keys.copy_key(path, path, ALWAYS, ALWAYS, media, relabels=True)
+            copied, _ = await front.keys.copy_key(KeyCopy(path, path, media, relabels=True))
             assert (copied.created_ms, copied.media) == (before.created_ms, media)
     for reopened in (front, await front.reopen()):
         assert await reopened.catalog.lookup("/x/") == folder, "no time of a collection goes back"
     other = msgspec.structs.replace(made.media, tags=(("k", "v"),))
-    copied, _ = await reopened.keys.copy_key("/x/a", "/x/a", ALWAYS, ALWAYS, other)
+    copied, _ = await reopened.keys.copy_key(KeyCopy("/x/a", "/x/a", other))
     assert copied.created_ms > made.created_ms, "the copy is a new object"
 
 
@@ -98,7 +99,7 @@ async def test_a_copy_of_what_a_collection_is_made_from_is_an_empty_file(front: 
     await bucket(front)
     await front.catalog.make_collection("/x/a")
     for target in ("/x/b", "/x/c/"):
-        copied, is_new = await front.keys.copy_key("/x/a/", target, ALWAYS, ALWAYS, None)
+        copied, is_new = await front.keys.copy_key(KeyCopy("/x/a/", target))
         assert (copied.size, copied.nodes, is_new) == (0, (), True)
         assert await front.keys.find_key(target) == copied
     assert await (await front.reopen()).listed() == ["a/", "b", "c/"]
@@ -110,11 +111,11 @@ async def test_a_copy_is_judged_by_both_conditions(front: Front) -> None:
     other = Condition(match=(manifest(C).etag,))
     for conditions in ((other, ALWAYS), (ALWAYS, other), (ALWAYS, Condition(none_match=("*",)))):
         with pytest.raises(PreconditionFailed):
-            await front.keys.copy_key("/x/a", "/x/b", *conditions, None)
+            await front.keys.copy_key(KeyCopy("/x/a", "/x/b", None, *conditions))
     with pytest.raises(NotFound):
-        await front.keys.copy_key("/x/c", "/x/d", ALWAYS, ALWAYS, None)
+        await front.keys.copy_key(KeyCopy("/x/c", "/x/d"))
     with pytest.raises(ParentMissing):
-        await front.keys.copy_key("/x/a", "/y/a", ALWAYS, ALWAYS, None)
+        await front.keys.copy_key(KeyCopy("/x/a", "/y/a"))
 
 
 @pytest_twisted.ensureDeferred
@@ -146,7 +147,7 @@ async def test_locks_are_about_the_file_and_the_collection_of_a_name(front: Fron
         lambda: front.put_key("/x/a/new", "d" * 32),
         lambda: front.keys.delete_key("/x/a", ALWAYS),
         lambda: front.keys.delete_key("/x/a/b", ALWAYS),
-        lambda: front.keys.copy_key("/x/c/d", "/x/a", ALWAYS, ALWAYS, None),
+        lambda: front.keys.copy_key(KeyCopy("/x/c/d", "/x/a")),
     ]
     for call in calls:
         with pytest.raises(Locked):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.python.threadpool import ThreadPool
 
+from splitd.interfaces.keys import KeyCopy
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
@@ -101,7 +102,10 @@ operations = st.one_of(
     st.tuples(st.just("delete"), places, conditions),
     st.tuples(st.just("delete_key"), keys, conditions),
     st.tuples(st.just("delete_empty"), places, conditions),
-    st.tuples(st.just("copy_key"), keys, keys, conditions, conditions, st.sampled_from([None, Media("text/plain")])),
+    st.tuples(
+        st.just("copy_key"),
+        st.builds(KeyCopy, keys, keys, st.sampled_from([None, Media("text/plain")]), conditions, conditions),
+    ),
     st.tuples(st.just("move"), places, paths, conditions, booleans),
     st.tuples(st.just("copy"), places, paths, conditions, booleans, booleans),
     st.tuples(st.just("change_properties"), places, properties, conditions),

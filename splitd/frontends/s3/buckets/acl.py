@@ -50,7 +50,7 @@ async def put_object_acl(request: S3Request) -> None:
     # If it is replaced meanwhile, nobody has asked to publish the new one.
     same = unchanged_since(found)
     media = msgspec.structs.replace(found.media, acl=acl)
-    await request.keys.copy(target, target, same, same, media, relabels=True)
+    await request.keys.copy(target, target, media, same, same, relabels=True)
     answer(request.http, 200)
 
 

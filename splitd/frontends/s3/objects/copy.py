@@ -84,7 +84,7 @@ async def copy_object(request: S3Request) -> None:
     # What was just judged must be what is copied.
     unchanged, condition = unchanged_since(found), write_condition(request.http)
     manifest = await request.keys.copy(
-        (source.bucket, source.key), (request.bucket, request.key), unchanged, condition, media
+        (source.bucket, source.key), (request.bucket, request.key), media, unchanged, condition
     )
     checksum = parse_kept(manifest.media.checksum)
     told = (

@@ -47,7 +47,7 @@ async def _retag(request: S3Request, tags: Tags) -> None:
     # If it is replaced meanwhile, the tags are not put on the new one.
     same = unchanged_since(found)
     media = msgspec.structs.replace(found.media, tags=tags)
-    await request.keys.copy(target, target, same, same, media, relabels=True)
+    await request.keys.copy(target, target, media, same, same, relabels=True)
 
 
 def read_tags(body: bytes, most: int) -> Tags:
