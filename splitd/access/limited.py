@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as SetOf
 
+import attrs
 import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -310,7 +311,7 @@ class LimitedStore:
         refused = self._judge.refuse_condition(copy.source, copy.source_condition) or self._judge.refuse_change(
             copy.target, copy.condition
         )
-        if unread or (copy.media is not None and copy.media.acl):
+        if unread or copy.labels.acl:
             return Deferred.fromCoroutine(self._copy_published(copy, unread, refused))
         return fail(refused) if refused else self._copy_own(copy)
 
@@ -321,19 +322,27 @@ class LimitedStore:
     async def _copy_published(
         self, copy: KeyCopy, unread: SplitdError | None, refused: SplitdError | None
     ) -> tuple[Manifest, bool]:
-        was_published = await self._publishing.is_read(copy.source, await self._keys.find_key(copy.source))
-        if unread and not was_published:
-            raise unread
+        if unread:
+            found = await self._keys.find_key(copy.source)
+            if not await self._publishing.is_read(copy.source, found):
+                raise unread
+            copy = _only_of(found, copy)
+        if refused is None and copy.labels.acl:
+            refused = await self._publishing.refuse(copy.target)
         if refused:
             raise refused
-        # A copy onto itself only keeps what is published already.
-        if copy.media is not None and copy.media.acl and not (was_published and copy.source == copy.target):
-            refused = await self._publishing.refuse(copy.target)
-            if refused:
-                raise refused
         return await self._copy_own(copy)
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:
         """Delete a collection that has nothing in it; needs `write` for all that is in it."""
         refused = self._judge.refuse_change(path, condition, everywhere=True)
         return fail(refused) if refused else self._keys.delete_empty(path, self._judge.own(path, condition))
+
+
+def _only_of(found: Manifest | Collection | None, copy: KeyCopy) -> KeyCopy:
+    """Return a copy that is made only if its source still is a file that was found.  The user may read no other one."""
+    assert isinstance(found, Manifest)
+    condition, tag = copy.source_condition, found.etag
+    is_named = condition.match in {None, ("*",)} or tag in (condition.match or ())
+    only = attrs.evolve(condition, match=(tag,) if is_named else ())
+    return msgspec.structs.replace(copy, source_condition=only)

@@ -30,6 +30,7 @@ from splitd.model.branch import Branch
 from splitd.model.conditions import Condition
 from splitd.model.keys import Page, Wanted, list_page
 from splitd.model.manifest import Manifest
+from splitd.model.media import NO_BYTES
 from splitd.model.paths import check_key_path
 from splitd.model.records import Record
 from splitd.model.tree import Collection
@@ -145,13 +146,12 @@ class JournalledKeys:
 
     def _copied(self, copy: KeyCopy, found: Manifest | Collection) -> tuple[Record, Manifest]:
         """Return the record of a copy, and the manifest of the copy."""
-        now_ms, said = self._changes.now_ms(), None if copy.media is None else copy.media.compact()
+        time_ms = found.created_ms if copy.relabels else self._changes.now_ms()
         if isinstance(found, Manifest):
-            if copy.relabels:
-                now_ms = found.created_ms
-            manifest = msgspec.structs.replace(found, created_ms=now_ms, said=found.said if said is None else said)
-            return records.KeyCopied(copy.source, copy.target, now_ms, said), manifest
-        nothing = Manifest(self._new_id(), 0, now_ms, 1, 0, 1, (), said or "")
+            said = copy.labels.over(found.media).compact()
+            record = records.KeyCopied(copy.source, copy.target, time_ms, None if said == found.said else said)
+            return record, msgspec.structs.replace(found, created_ms=time_ms, said=said)
+        nothing = Manifest(self._new_id(), 0, time_ms, 1, 0, 1, (), copy.labels.over(NO_BYTES).compact())
         return records.FileCommitted(copy.target, nothing, self._state.tree.implies(copy.target)), nothing
 
     def delete_empty(self, path: str, condition: Condition) -> Deferred[None]:

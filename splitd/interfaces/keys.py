@@ -12,7 +12,7 @@ from zope.interface import Interface
 
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import SAME, Labels
 from splitd.model.tree import Collection
 
 MOST_LISTED = 10_000
@@ -35,7 +35,7 @@ class KeyCopy(msgspec.Struct, frozen=True, gc=False):
 
     :param source: the path of the key.
     :param target: the path of the copy's key.
-    :param media: the headers of the copy; None for those of the source.
+    :param labels: what the copy does not take from the source as it is when the copy is made.
     :param source_condition: the condition for `source`.
     :param condition: the condition for `target`.
     :param relabels: whether a key is copied onto itself to give it other tags, or another ACL: then it keeps its time.
@@ -44,7 +44,7 @@ class KeyCopy(msgspec.Struct, frozen=True, gc=False):
 
     source: str
     target: str
-    media: Media | None = None
+    labels: Labels = SAME
     source_condition: Condition = ALWAYS
     condition: Condition = ALWAYS
     relabels: bool = False
@@ -121,7 +121,7 @@ class IKeys(Interface):
     def copy_key(copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
         """Copy one key to another one, which shares its parts.  Missing collections are made as for a new file.
 
-        A copy of a key onto itself gives it other headers.
+        A copy of a key onto itself gives it other labels.
 
         :return: a Deferred that fires with the copy's manifest, and whether there was no key `copy.target` before.
         :raise NotFound: there is no key `copy.source`.

@@ -46,3 +46,34 @@ class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 NO_MEDIA = Media()
+NO_BYTES = Media(etag="d41d8cd98f00b204e9800998ecf8427e")
+"""What a key of 0 bytes that has no manifest says of itself: its entity tag is the MD5 of no bytes."""
+
+
+class Labels(msgspec.Struct, frozen=True, gc=False):
+    """What a copy says of itself in place of what its source says; None for all that it takes from there.
+
+    The entity tag and the checksum are always those of the source, because they are about the bytes.
+
+    :param headers: all but the tags and the ACL.
+    :param tags: see `Media`.
+    :param acl: see `Media`.
+    """
+
+    headers: Media | None = None
+    tags: tuple[tuple[str, str], ...] | None = None
+    acl: str | None = None
+
+    def over(self, source: Media) -> Media:
+        """Return what the copy of a source says of itself."""
+        headers = source if self.headers is None else self.headers
+        return msgspec.structs.replace(
+            headers,
+            etag=source.etag,
+            checksum=source.checksum,
+            tags=source.tags if self.tags is None else self.tags,
+            acl=source.acl if self.acl is None else self.acl,
+        )
+
+
+SAME = Labels()

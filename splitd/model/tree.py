@@ -123,7 +123,8 @@ class Tree(LookUps):
         above, itself = descend(self._root, folders[:-1]), descend(self._root, folders)
         assert above is not None
         assert itself is not None
-        itself.own, itself.implied, above.modified_ms = file, False, time_ms
+        itself.own, itself.implied = file, False
+        above.modified_ms = max(above.modified_ms, time_ms)  # a file that is only given other labels keeps its time
         return replaced
 
     def make_folders(self, path: str, time_ms: int) -> None:

@@ -18,6 +18,7 @@ GRANTS = {
     "nora": "",
 }
 PUBLIC = {"x_amz_acl": "public-read"}
+TAGS = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 
 
@@ -88,12 +89,21 @@ async def test_what_is_published_stays_so_until_it_is_replaced(users: Askers) ->
 
 @pytest_twisted.ensureDeferred
 async def test_an_object_of_parts_is_published(users: Askers) -> None:
-    upload = texts(await users.anna.ask("POST", "/annas/big?uploads", x_amz_acl="public-read"), "UploadId")[0]
-    part = await users.anna.put(f"/annas/big?partNumber=1&uploadId={upload}", b"part")
-    named = f"<Part><PartNumber>1</PartNumber><ETag>{part.header('ETag')}</ETag></Part>"
-    body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
-    assert (await users.anna.ask("POST", f"/annas/big?uploadId={upload}", body)).code == 200
+    anna, where = users.anna, "/annas?ownershipControls"
+    uploads = []
+    for key in ("big", "late"):
+        upload = texts(await anna.ask("POST", f"/annas/{key}?uploads", x_amz_acl="public-read"), "UploadId")[0]
+        part = await anna.put(f"/annas/{key}?partNumber=1&uploadId={upload}", b"part")
+        named = f"<Part><PartNumber>1</PartNumber><ETag>{part.header('ETag')}</ETag></Part>"
+        body = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+        uploads.append((f"/annas/{key}?uploadId={upload}", body))
+    assert (await anna.ask("POST", *uploads[0])).code == 200
     assert (await users.nobody.get("/annas/big")).body == b"part"
+    assert (await anna.put(where, controls("BucketOwnerEnforced"))).code == 200
+    assert (await anna.ask("POST", *uploads[1])).code == 200, "what was begun before is not lost"
+    assert (await users.nobody.get("/annas/late")).code == 403, "but its ACL does not count"
+    assert (await anna.ask("DELETE", where)).code == 204
+    assert (await users.nobody.get("/annas/late")).body == b"part"
 
 
 @pytest_twisted.ensureDeferred
@@ -122,6 +132,9 @@ async def test_the_owner_of_a_bucket_and_admins_publish(users: Askers) -> None:
         await bert.put("/annas/berts?acl", b"", **PUBLIC),
         await bert.put("/annas?acl", b"", **PUBLIC),
         await bert.put("/annas/x", b"", x_amz_copy_source="annas/berts", **PUBLIC),
+        await bert.put(
+            "/annas/open", b"", x_amz_copy_source="annas/open", x_amz_metadata_directive="REPLACE", **PUBLIC
+        ),
         await bert.ask("POST", "/annas/x?uploads", x_amz_acl="public-read"),
         await users.nobody.put("/annas/berts", b"1", **PUBLIC),
         await users.nobody.put("/annas/open?acl", b"", x_amz_acl="private"),
@@ -214,12 +227,15 @@ async def test_acls_do_not_count_in_a_bucket_that_takes_none(users: Askers) -> N
     for answer in (
         await anna.put("/annas/x", b"1", **PUBLIC),
         await carl.put("/annas/closed?acl", b"", **PUBLIC),
+        await anna.put("/annas/open?acl", b"", **PUBLIC),
         await anna.put("/annas?acl", b"", **PUBLIC),
         await anna.ask("POST", "/annas/x?uploads", x_amz_acl="public-read"),
         await anna.put("/annas/x", b"", x_amz_copy_source="annas/open", **PUBLIC),
     ):
         assert code_of(answer) == (400, "AccessControlListNotSupported")
     assert (await anna.put("/annas/x", b"1", x_amz_acl="bucket-owner-full-control")).code == 200
+    assert (await users.bert.put("/annas/open?tagging", TAGS)).code == 200, "the ACL is kept, and does not count"
+    assert (await users.bert.ask("DELETE", "/annas/open?tagging")).code == 204
     assert (await anna.ask("DELETE", where)).code == 204
     assert (await nobody.get("/annas/open")).body == b"open", "it was published, and is again"
     assert (await anna.put("/annas?acl", b"", **PUBLIC)).code == 200

@@ -274,3 +274,31 @@ async def test_with_two_nodes_gone_objects_and_parts_are_stored_and_read(make_cl
     assert (await s3.get("/bucket/during")).body == DATA
     assert (await s3.put("/bucket/small", b"small")).code == 200
     assert (await s3.get("/bucket/small")).body == b"small"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_object_that_is_replaced_meanwhile_is_copied_and_gets_other_labels(s3: S3) -> None:
+    filesystem = s3.cluster.journal_filesystem
+    tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    assert (await s3.put("/bucket/a", b"old")).code == 200
+    replacing = await Sending.to(s3, "/bucket/a")
+    await replacing.send(s3, FIRST)
+    filesystem.hold("write")
+    replacing.client.send(DATA[len(FIRST) :])
+    await eventually(lambda: filesystem.waiting)
+    changes = [
+        Deferred.fromCoroutine(s3.put("/bucket/b", b"", x_amz_copy_source="bucket/a")),
+        Deferred.fromCoroutine(s3.put("/bucket/a?tagging", tags)),
+        Deferred.fromCoroutine(s3.put("/bucket/a?acl", b"", x_amz_acl="private")),
+    ]
+    etag = '"149603e6c03516362a8da23f624db945"'
+    judged = Deferred.fromCoroutine(
+        s3.put("/bucket/c", b"", x_amz_copy_source="bucket/a", x_amz_copy_source_if_match=etag)
+    )
+    assert (await s3.get("/bucket/none")).code == 404, "the others have come, too"
+    assert not any(each.called for each in (judged, *changes))
+    filesystem.release()
+    assert [(await each).code for each in changes] == [200, 200, 200], "nobody has asked for one of the versions"
+    assert code_of(await judged) == (412, "PreconditionFailed")
+    assert (await s3.get("/bucket/b")).body == FIRST + DATA[len(FIRST) :]
+    assert texts(await s3.get("/bucket/a?tagging"), "TagSet/Tag/Key") == ["a"]

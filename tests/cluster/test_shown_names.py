@@ -9,7 +9,7 @@ import pytest
 import pytest_twisted
 
 from splitd.interfaces.keys import KeyCopy
-from splitd.model.media import Media
+from splitd.model.media import Labels, Media
 from tests.cluster.cluster import Cluster
 from tests.cluster.multistatus import condition_of, lock, note, noted, propfind, read_multistatus, token_of
 
@@ -39,7 +39,7 @@ async def fill(cluster: Cluster) -> None:
 async def copy(cluster: Cluster, source: str, target: str, media: Media | None = None) -> None:
     """Copy a file to a key, as a front door for S3 does."""
     assert cluster.front is not None
-    await cluster.front.catalog.keys.copy_key(KeyCopy(source, target, media))
+    await cluster.front.catalog.keys.copy_key(KeyCopy(source, target, Labels(media)))
 
 
 async def keys_of(cluster: Cluster) -> list[str]:

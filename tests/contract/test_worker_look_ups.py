@@ -24,7 +24,7 @@ from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
 from splitd.model.documents import Document
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import Labels, Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from splitd.workers.counters import Counters
@@ -171,7 +171,7 @@ async def perform(crowd: Crowd, number: int, operation: tuple[str, str, str]) ->
         "delete_key": lambda: catalog.keys.delete_key(path, ALWAYS),
         "move": lambda: catalog.namespace.move(path, other, ALWAYS, overwrite=True),
         "copy": lambda: catalog.namespace.copy(path, other, ALWAYS, deep=True, overwrite=True),
-        "copy_key": lambda: catalog.keys.copy_key(KeyCopy(path, other, Media("text/plain"))),
+        "copy_key": lambda: catalog.keys.copy_key(KeyCopy(path, other, Labels(Media("text/plain")))),
         "properties": lambda: catalog.namespace.change_properties(path, PropertyChanges({"a": "<a/>"}, ()), ALWAYS),
         "lose": lambda: crowd.front.catalog.heal_ledger.lose(
             "a", [manifest(f"{each:032x}").part(0) for each in range(number)], "gone"

@@ -7,7 +7,7 @@ from twisted.python.threadpool import ThreadPool
 
 from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.media import Media
+from splitd.model.media import Labels, Media
 from splitd.model.properties import PropertyChanges
 from tests.crash.lives import NODES, Life, judge
 from tests.crash.trials import cut_at_every_moment
@@ -26,7 +26,7 @@ class KeyLife(Life):
             for key in ("a/b/c", "a", "a/", "a//", "../a", f"a/{number}"):
                 await self.put_key(f"/x/{key}")
             await self.change(lambda: keys.copy_key(KeyCopy("/x/a", "/x/a/b/")))
-            await self.change(lambda: keys.copy_key(KeyCopy("/x/a", "/x/a", Media("text/plain"))))
+            await self.change(lambda: keys.copy_key(KeyCopy("/x/a", "/x/a", Labels(Media("text/plain")))))
             await self.change(lambda: catalog.namespace.move("/x/a/b/c", "/x/d", ALWAYS, overwrite=True))
             await self.change(lambda: catalog.namespace.copy("/x/a/", "/x/e", ALWAYS, deep=True, overwrite=True))
             await self.reap()

@@ -7,7 +7,7 @@ import pytest_twisted
 from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import Labels, Media
 from splitd.model.segments import SegmentRef
 from tests.catalogs import A, B, doomed
 from tests.segments import complete, put_segment
@@ -29,7 +29,7 @@ async def test_a_file_of_segments_may_be_any_key() -> None:
         again = await complete(front.catalog.continued, upload, path, [(1, segment)], condition=KEY)
         assert again == (made[0], False)
         assert await front.catalog.keys.find_key(path) == made[0]
-    copied, _ = await front.catalog.keys.copy_key(KeyCopy("/b/x//.", "/b/y", Media(type="text/x"), condition=KEY))
+    copied, _ = await front.catalog.keys.copy_key(KeyCopy("/b/x//.", "/b/y", Labels(Media("text/x")), condition=KEY))
     assert copied.segments[0].upload == A
     await front.catalog.keys.delete_key("/b/x//.", ALWAYS)
     for each in (front, again_front := await front.restart()):

@@ -14,11 +14,12 @@ from twisted.internet.defer import Deferred
 
 from splitd.access.grants import READ, WRITE, Grants, Principal
 from splitd.access.limited import LimitedStore
-from splitd.errors import Forbidden, LoginRequired, NotFound, SplitdError
+from splitd.errors import Forbidden, LoginRequired, NotFound, PreconditionFailed, SplitdError
 from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.media import NO_MEDIA
+from splitd.model.media import NO_MEDIA, Labels
 from splitd.model.properties import PropertyChanges
+from tests.catalogs import manifest
 from tests.unit.catalogs import Front
 
 AS_KEY = Condition(is_key=True)
@@ -102,7 +103,7 @@ def calls(store: LimitedStore, path: str) -> list[Callable[[], Deferred[Any]]]:
         lambda: keys.details([path]),
         lambda: keys.make_collection(path),
         lambda: keys.change_properties(path, PropertyChanges({"a": "<a/>"}, ()), ALWAYS),
-        lambda: keys.copy_key(KeyCopy("/x/u/a", path, NO_MEDIA)),
+        lambda: keys.copy_key(KeyCopy("/x/u/a", path, Labels(NO_MEDIA))),
         lambda: keys.copy_key(KeyCopy(path, "/x/u/b")),
         lambda: keys.copy("/x/u/a", path, ALWAYS, deep=True, overwrite=True),
         lambda: keys.copy(path, "/x/u/c", ALWAYS, deep=True, overwrite=True),
@@ -170,3 +171,24 @@ async def test_somebody_who_has_not_logged_in_is_asked_to() -> None:
     ):
         with pytest.raises(LoginRequired):
             await call()
+
+
+@pytest.mark.parametrize("match", [None, ("*",), tuple(manifest(each * 32).etag for each in "12")])
+@pytest_twisted.ensureDeferred
+async def test_only_the_version_that_is_published_is_copied_by_others(match: tuple[str, ...] | None) -> None:
+    front = await Front().start()
+    for bucket in ("/x", "/y"):
+        await front.catalog.make_collection(bucket)
+    await front.put("/x/a", "1" * 32, AS_KEY)
+    await front.catalog.keys.copy_key(KeyCopy("/x/a", "/x/a", Labels(acl="public-read")))
+    store, copy = limited(front, anna([("/y", ALL)])), KeyCopy("/x/a", "/y/a", Labels(acl=""), Condition(match))
+    assert (await store.copy_key(copy))[0].upload == "1" * 32
+    front.journal.hold()
+    replaced = front.put("/x/a", "2" * 32, AS_KEY)
+    copied = store.copy_key(copy)
+    front.journal.release()
+    assert not await replaced
+    with pytest.raises(PreconditionFailed):
+        await copied
+    with pytest.raises(NotFound):
+        await store.copy_key(copy)

@@ -17,17 +17,16 @@ from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
 from splitd.interfaces.keys import IKeys, KeyCopy, Listing
 from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
-from splitd.model.buckets import write_note
+from splitd.model.buckets import bucket_of, write_note
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import NO_BYTES, Labels, Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from storaged.system.ranges import Span
 
 _PAGE = 1000
 _NO_UPLOAD = "0" * 32
-_EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Keys:
@@ -244,11 +243,9 @@ class Keys:
         self,
         source: tuple[str, str],
         target: tuple[str, str],
-        media: Media,
+        labels: Labels,
         source_condition: Condition,
         condition: Condition,
-        *,
-        relabels: bool = False,
     ) -> Manifest:
         """Copy an object, which shares its parts; see `IKeys.copy_key`.
 
@@ -257,15 +254,30 @@ class Keys:
         :raise S3Error: there is no such bucket or key.
         """
         self._refuse_bucket(target[0])
+        return await self._copy(
+            *source, KeyCopy(path_of(*source), path_of(*target), labels, source_condition, condition)
+        )
+
+    async def relabel(self, bucket: str, key: str, labels: Labels) -> None:
+        """Give an object other tags, or another ACL; it keeps its time.
+
+        :raise S3Error: there is no such bucket or key.
+        """
+        self._refuse_bucket(bucket)
+        path = path_of(bucket, key)
         try:
-            manifest, _ = await self._keys.copy_key(
-                KeyCopy(path_of(*source), path_of(*target), media, source_condition, condition, relabels)
-            )
+            await self._copy(bucket, key, KeyCopy(path, path, labels, relabels=True))
+        except BadName:
+            raise no_such_key(key) from None
+
+    async def _copy(self, bucket: str, key: str, copy: KeyCopy) -> Manifest:
+        try:
+            manifest, _ = await self._keys.copy_key(copy)
         except ParentMissing:
-            raise no_such_bucket(target[0]) from None
+            raise no_such_bucket(bucket_of(copy.target).strip("/")) from None
         except NotFound:
-            await self.reach(source[0])
-            raise no_such_key(source[1]) from None
+            await self.reach(bucket)
+            raise no_such_key(key) from None
         return manifest
 
     def _refuse_bucket(self, name: str) -> None:
@@ -300,7 +312,7 @@ def as_object(entry: Manifest | Collection | None) -> Manifest | None:
         return entry
     if entry.own is not None:
         return entry.own
-    return Manifest(_NO_UPLOAD, 0, entry.created_ms, 1, 0, 1, (), Media(etag=_EMPTY_MD5))
+    return Manifest(_NO_UPLOAD, 0, entry.created_ms, 1, 0, 1, (), NO_BYTES)
 
 
 def unchanged_since(found: Manifest) -> Condition:

@@ -21,7 +21,7 @@ from splitd.interfaces.keys import KeyCopy
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import Labels, Media
 from splitd.model.properties import PropertyChanges
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import gather
@@ -163,7 +163,7 @@ async def perform(fronts: Fronts, chance: random.Random, number: int) -> None:
         lambda: keys.delete_key(path, ALWAYS),
         lambda: names.move(path, other, ALWAYS, overwrite=True),
         lambda: names.copy(path, other, ALWAYS, deep=True, overwrite=True),
-        lambda: keys.copy_key(KeyCopy(path, other, Media("text/plain"))),
+        lambda: keys.copy_key(KeyCopy(path, other, Labels(Media("text/plain")))),
         lambda: names.change_properties(path, PropertyChanges({"a": "<a/>"}, ()), ALWAYS),
         lambda: catalog.heal_ledger.lose("a", [manifest(f"{each:032x}").part(0) for each in range(number)], "gone"),
     ]

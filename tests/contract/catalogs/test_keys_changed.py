@@ -22,9 +22,9 @@ from splitd.errors import (
 from splitd.interfaces.keys import KeyCopy
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import SAME, Labels, Media
 from splitd.model.tree import Collection
-from tests.catalogs import AS_KEY, A, B, C, manifest
+from tests.catalogs import AS_KEY, NODES, A, B, C, manifest
 from tests.contract.catalogs.front import Front
 from tests.contract.catalogs.test_keys import NO_KEY, bucket, lock
 
@@ -52,9 +52,9 @@ async def test_a_copy_shares_the_parts_until_the_last_name_is_gone(front: Front)
     await bucket(front)
     await front.put_key("/x/a", A)
     front.clock.advance(5)
-    copied, is_new = await front.keys.copy_key(KeyCopy("/x/a", "/x/b/c/", Media("text/plain")))
+    copied, is_new = await front.keys.copy_key(KeyCopy("/x/a", "/x/b/c/", Labels(Media("text/plain"))))
     assert (copied.upload, copied.created_ms, copied.content_type, is_new) == (A, 6000, "text/plain", True)
-    again, is_new = await front.keys.copy_key(KeyCopy("/x/a", "/x/a", Media("text/html")))
+    again, is_new = await front.keys.copy_key(KeyCopy("/x/a", "/x/a", Labels(Media("text/html"))))
     assert (again.content_type, is_new) == ("text/html", False)
     for reopened in (front, await front.reopen()):
         assert await reopened.keys.find_key("/x/a") == again
@@ -85,13 +85,45 @@ async def test_a_key_that_only_gets_other_tags_or_another_acl_keeps_its_time(fro
             found = await front.keys.find_key(path)
             assert isinstance(found, Manifest)
             media = msgspec.structs.replace(found.media, **said)
-            copied, _ = await front.keys.copy_key(KeyCopy(path, path, media, relabels=True))
+            copied, _ = await front.keys.copy_key(KeyCopy(path, path, Labels(**said), relabels=True))
             assert (copied.created_ms, copied.media) == (before.created_ms, media)
     for reopened in (front, await front.reopen()):
         assert await reopened.catalog.lookup("/x/") == folder, "no time of a collection goes back"
-    other = msgspec.structs.replace(made.media, tags=(("k", "v"),))
-    copied, _ = await reopened.keys.copy_key(KeyCopy("/x/a", "/x/a", other))
+    copied, _ = await reopened.keys.copy_key(KeyCopy("/x/a", "/x/a", Labels(tags=(("k", "v"),))))
     assert copied.created_ms > made.created_ms, "the copy is a new object"
+
+
+@pytest_twisted.ensureDeferred
+async def test_labels_that_are_not_given_are_those_at_the_time_of_the_copy(front: Front) -> None:
+    await bucket(front)
+    said = Media("text/plain", etag="e", checksum="CRC32:AA==", metadata=(("m", "1"),), tags=(("k", "v"),))
+    public = msgspec.structs.replace(said, acl="public-read")
+    await front.begin(A, "/x/a", NODES)
+    await front.commit("/x/a", msgspec.structs.replace(manifest(A), said=public), AS_KEY)
+    front.place.hold()
+    waiting = [
+        front.keys.copy_key(KeyCopy("/x/a", "/x/a", labels, relabels=True))
+        for labels in (Labels(acl=""), Labels(tags=()), Labels(Media("text/html", etag="f", tags=(("x", "y"),))))
+    ]
+    front.place.release()
+    private, bare, other = [(await each)[0].media for each in waiting]
+    assert private == said
+    assert bare == msgspec.structs.replace(said, tags=())
+    assert other == msgspec.structs.replace(bare, type="text/html", metadata=())
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_that_gets_labels_is_an_empty_file_as_old_as_before(front: Front) -> None:
+    await bucket(front)
+    await front.catalog.make_collection("/x/a")
+    front.clock.advance(5)
+    await front.put_key("/x/b", A)
+    before = await front.catalog.lookup("/x/")
+    copied, _ = await front.keys.copy_key(KeyCopy("/x/a/", "/x/a/", Labels(tags=(("k", "v"),)), relabels=True))
+    assert (copied.size, copied.created_ms, copied.media.tags) == (0, 1000, (("k", "v"),))
+    for reopened in (front, await front.reopen()):
+        assert await reopened.keys.find_key("/x/a/") == copied
+        assert await reopened.catalog.lookup("/x/") == before, "no time of a collection goes back"
 
 
 @pytest_twisted.ensureDeferred
@@ -111,7 +143,7 @@ async def test_a_copy_is_judged_by_both_conditions(front: Front) -> None:
     other = Condition(match=(manifest(C).etag,))
     for conditions in ((other, ALWAYS), (ALWAYS, other), (ALWAYS, Condition(none_match=("*",)))):
         with pytest.raises(PreconditionFailed):
-            await front.keys.copy_key(KeyCopy("/x/a", "/x/b", None, *conditions))
+            await front.keys.copy_key(KeyCopy("/x/a", "/x/b", SAME, *conditions))
     with pytest.raises(NotFound):
         await front.keys.copy_key(KeyCopy("/x/c", "/x/d"))
     with pytest.raises(ParentMissing):

@@ -22,7 +22,7 @@ from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.if_header import IfHeader, Term, TermList
 from splitd.model.locks import EXCLUSIVE, SHARED, Lock
-from splitd.model.media import Media
+from splitd.model.media import SAME, Labels, Media
 from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from storaged.parts.format import PartId
@@ -104,7 +104,14 @@ operations = st.one_of(
     st.tuples(st.just("delete_empty"), places, conditions),
     st.tuples(
         st.just("copy_key"),
-        st.builds(KeyCopy, keys, keys, st.sampled_from([None, Media("text/plain")]), conditions, conditions),
+        st.builds(
+            KeyCopy,
+            keys,
+            keys,
+            st.sampled_from([SAME, Labels(Media("text/plain")), Labels(tags=(("k", "v"),))]),
+            conditions,
+            conditions,
+        ),
     ),
     st.tuples(st.just("move"), places, paths, conditions, booleans),
     st.tuples(st.just("copy"), places, paths, conditions, booleans, booleans),

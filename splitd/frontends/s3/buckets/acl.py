@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
-
 from splitd.frontends.s3.acls import read_acl, read_policy, write_policy
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.keys import unchanged_since
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.model.buckets import ACL
+from splitd.model.media import Labels
 
 
 async def get_bucket_acl(request: S3Request) -> None:
@@ -44,13 +42,7 @@ async def get_object_acl(request: S3Request) -> None:
 async def put_object_acl(request: S3Request) -> None:
     """Publish an object, or end that."""
     refuse_version(request)
-    acl = await _asked(request)
-    target = request.bucket, request.key
-    found = await request.keys.stat(*target)
-    # If it is replaced meanwhile, nobody has asked to publish the new one.
-    same = unchanged_since(found)
-    media = msgspec.structs.replace(found.media, acl=acl)
-    await request.keys.copy(target, target, media, same, same, relabels=True)
+    await request.keys.relabel(request.bucket, request.key, Labels(acl=await _asked(request)))
     answer(request.http, 200)
 
 

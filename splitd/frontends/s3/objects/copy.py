@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 from __future__ import annotations
 
 import attrs
-import msgspec
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.notes import owner_of_bucket
@@ -18,9 +17,9 @@ from splitd.frontends.s3.keys import path_of, unchanged_since
 from splitd.frontends.s3.payload.checksums import find_algorithm, parse_kept
 from splitd.frontends.s3.target import check_key, decode_key
 from splitd.frontends.s3.xml import document, format_time, text
-from splitd.model.conditions import Condition
+from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
+from splitd.model.media import Labels
 
 _COPY, _REPLACE = "COPY", "REPLACE"
 
@@ -80,11 +79,15 @@ async def copy_object(request: S3Request) -> None:
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes.",
         )
-    media = _media(request, found.media, replaces=replaces, retags=retags)
-    # What was just judged must be what is copied.
-    unchanged, condition = unchanged_since(found), write_condition(request.http)
+    stated = request.header("x-amz-checksum-algorithm")
+    _refuse_other_checksum(found, stated)
+    asked = read_media(request.http)
+    # A copy is private unless it is published itself.
+    labels = Labels(asked if replaces else None, asked.tags if retags else None, asked.acl)
+    # If anything of the source was judged, that must be what is copied.
+    only = ALWAYS if source.condition is ALWAYS and not stated else unchanged_since(found)
     manifest = await request.keys.copy(
-        (source.bucket, source.key), (request.bucket, request.key), media, unchanged, condition
+        (source.bucket, source.key), (request.bucket, request.key), labels, only, write_condition(request.http)
     )
     checksum = parse_kept(manifest.media.checksum)
     told = (
@@ -108,13 +111,7 @@ def _directive(request: S3Request, name: str) -> str:
     return value
 
 
-def _media(request: S3Request, found: Media, *, replaces: bool, retags: bool) -> Media:
-    """Return what the copy says of itself."""
-    stated = request.header("x-amz-checksum-algorithm")
-    kept = parse_kept(found.checksum)
+def _refuse_other_checksum(found: Manifest, stated: str) -> None:
+    kept = parse_kept(found.media.checksum)
     if stated and (kept is None or kept.algorithm is not find_algorithm(stated)):
         raise S3Error("NotImplemented", "a copy has the checksum of its source; others would need all of its bytes")
-    asked = read_media(request.http)
-    media = msgspec.structs.replace(asked, etag=found.etag, checksum=found.checksum) if replaces else found
-    # A copy is private unless it is published itself.
-    return msgspec.structs.replace(media, tags=asked.tags if retags else found.tags, acl=asked.acl)

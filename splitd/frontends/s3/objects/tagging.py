@@ -8,14 +8,12 @@ from __future__ import annotations
 from functools import partial
 from xml.etree.ElementTree import Element
 
-import msgspec
-
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.headers import MOST_TAGS, check_tags
-from splitd.frontends.s3.keys import unchanged_since
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.frontends.s3.xml import document, element, malformed, only_text, parse, refuse_others, text
+from splitd.model.media import Labels
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -42,12 +40,7 @@ async def delete_object_tagging(request: S3Request) -> None:
 
 
 async def _retag(request: S3Request, tags: Tags) -> None:
-    target = request.bucket, request.key
-    found = await request.keys.stat(*target)
-    # If it is replaced meanwhile, the tags are not put on the new one.
-    same = unchanged_since(found)
-    media = msgspec.structs.replace(found.media, tags=tags)
-    await request.keys.copy(target, target, media, same, same, relabels=True)
+    await request.keys.relabel(request.bucket, request.key, Labels(tags=tags))
 
 
 def read_tags(body: bytes, most: int) -> Tags:
