@@ -260,3 +260,32 @@ async def test_a_bucket_may_take_no_acls_from_the_beginning(users: Askers) -> No
     assert code_of(await carl.put("/new/x", b"1", **PUBLIC)) == (400, "AccessControlListNotSupported")
     writer = await carl.put("/other", b"", x_amz_object_ownership="ObjectWriter")
     assert code_of(writer) == (501, "NotImplemented")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bucket_that_is_there_is_not_made_again_with_something_else(users: Askers) -> None:
+    anna, carl, public, enforced = users.anna, users.carl, "/public", {"x_amz_object_ownership": "BucketOwnerEnforced"}
+    tags = "<Tags><Tag><Key>a</Key><Value>1</Value></Tag><Tag><Key>b</Key><Value>2</Value></Tag></Tags>"
+    other = "<Tags><Tag><Key>b</Key><Value>2</Value></Tag><Tag><Key>a</Key><Value>1</Value></Tag></Tags>"
+    body = "<CreateBucketConfiguration>{}</CreateBucketConfiguration>".format
+    assert (await anna.put(public, body(tags).encode(), **PUBLIC)).code == 200
+    assert (await carl.put("/new", b"", **enforced)).code == 200
+    for answer in (
+        await anna.put(public, b"", **PUBLIC),
+        await anna.put(public, body(other).encode(), **PUBLIC),
+        await carl.put("/new", b""),
+        await carl.put("/new", b"", **enforced),
+    ):
+        assert answer.code == 200, "it is as it should be"
+    for answer in (
+        await anna.put(public, b""),
+        await anna.put(public, b"", x_amz_acl="private"),
+        await anna.put(public, body(tags.replace("1", "3")).encode(), **PUBLIC),
+        await carl.put("/new", b"", x_amz_object_ownership="BucketOwnerPreferred"),
+        await carl.put("/new", body(tags).encode()),
+        await anna.put("/annas", b"", **PUBLIC),
+        await anna.put("/annas", b"", **enforced),
+    ):
+        assert code_of(answer) == (409, "BucketAlreadyExists")
+    assert texts(await users.nobody.get(public), "Name") == ["public"]
+    assert (await users.nobody.get("/annas")).code == 403

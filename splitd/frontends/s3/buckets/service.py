@@ -15,7 +15,7 @@ from splitd.frontends.s3.headers import check_tags
 from splitd.frontends.s3.objects.tagging import Tags, read_tag_set
 from splitd.frontends.s3.target import is_bucket_name
 from splitd.frontends.s3.xml import document, element, format_time, only_text, parse, refuse_others, text
-from splitd.model.buckets import ACL, OWNER, OWNERSHIP, TAGS
+from splitd.model.buckets import ACL, OWNER, OWNERSHIP, TAGS, BucketNotes
 
 DEFAULT_REGION = "us-east-1"
 
@@ -73,7 +73,7 @@ async def create_bucket(request: S3Request) -> None:
         owner = request.proof.principal.name
         await request.keys.make_bucket(name, {OWNER: owner, OWNERSHIP: ownership, ACL: acl, TAGS: tags})
     except NameTaken:
-        await _refuse_taken(request, name)
+        await _refuse_taken(request, BucketNotes(acl=acl, tags=tags, ownership=ownership))
     request.http.setHeader("Location", f"/{name}")
     answer(request.http, 200)
 
@@ -86,8 +86,12 @@ def _read_configuration(body: bytes) -> tuple[str, Tags]:
     return only_text(root, "LocationConstraint", ""), check_tags(tags, MOST_BUCKET_TAGS)
 
 
-async def _refuse_taken(request: S3Request, name: str) -> None:
-    """Refuse to make what is there; in the first of Amazon's regions that succeeds, as it does there."""
+async def _refuse_taken(request: S3Request, asked: BucketNotes) -> None:
+    """Refuse to make what is there; in the first of Amazon's regions that succeeds, as it does there.
+
+    :param asked: the bucket that is asked for.
+    """
+    name = request.bucket
     try:
         await request.keys.bucket(name)
     except S3Error:
@@ -99,6 +103,12 @@ async def _refuse_taken(request: S3Request, name: str) -> None:
             "BucketAlreadyOwnedByYou",
             "Your previous request to create the named bucket succeeded and you already own it.",
             BucketName=name,
+        )
+    found = await request.door.buckets.notes(name)
+    is_other = asked.acl != found.acl or asked.ownership not in {"", found.ownership}
+    if is_other or (asked.tags and sorted(asked.tags) != sorted(found.tags)):
+        raise S3Error(
+            "BucketAlreadyExists", "You own this bucket already, with another ACL, ownership or tags.", BucketName=name
         )
 
 
