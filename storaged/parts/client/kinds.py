@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -93,46 +94,29 @@ class Kind:
         return items
 
 
-def puts_of(epoch: Callable[[], int]) -> Kind:
-    """Return the kind of requests that store parts."""
-    return Kind(
+def kinds_of(epoch: Callable[[], int]) -> tuple[Kind, Kind, Kind]:
+    """Return the kinds of requests that store, read and delete parts.
+
+    :param epoch: returns the epoch of the front; 0 if it has none.
+    """
+    by_ids = partial(Kind, size=_one, total=_total_of_ids, fault=_fault_of_id, harmless=True, gathers=True)
+    puts = Kind(
         lambda number, parts, requests: messages.Put(number, parts, epoch(), requests),
         messages.MAX_PUT,
-        _size_of_part,
-        _total_of_parts,
-        _fault_of_part,
-        messages.fits_put,
+        fits=messages.fits_put,
+        size=_size_of_part,
+        total=_total_of_parts,
+        fault=_fault_of_part,
         harmless=False,
         gathers=False,  # who has many small files stores them together
     )
-
-
-def gets() -> Kind:
-    """Return the kind of requests that read parts."""
-    return Kind(
-        messages.Get,
-        messages.MAX_GET,
-        _one,
-        _total_of_ids,
-        _fault_of_id,
-        messages.fits_get,
-        harmless=True,
-        gathers=True,
-    )
-
-
-def removes_of(epoch: Callable[[], int]) -> Kind:
-    """Return the kind of requests that delete parts."""
-    return Kind(
-        lambda number, parts, requests: messages.Remove(number, parts, epoch(), requests),
+    gets = by_ids(messages.Get, messages.MAX_GET, fits=messages.fits_get)
+    removes = by_ids(
+        lambda number, ids, requests: messages.Remove(number, ids, epoch(), requests),
         messages.MAX_REMOVE,
-        _one,
-        _total_of_ids,
-        _fault_of_id,
-        messages.fits_remove,
-        harmless=True,
-        gathers=True,
+        fits=messages.fits_remove,
     )
+    return puts, gets, removes
 
 
 def _one(_: str) -> int:

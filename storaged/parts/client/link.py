@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from storaged.http import why_unanswered, write_eagerly
 from storaged.parts import messages
 from storaged.parts.client.answers import failure_of
-from storaged.parts.client.kinds import Item, Kind, gets, puts_of, removes_of
+from storaged.parts.client.kinds import Item, Kind, kinds_of
 from storaged.parts.client.patience import Patience, Wait
 from storaged.parts.errors import NodeUnavailable, StoragedError
 from storaged.parts.frames import FrameReceiver, frame
@@ -43,8 +43,7 @@ class Link:
         self._connect = connect
         self._node_id = node_id
         self._clock = clock
-        self._puts, self._gets, self._removes = puts_of(epoch), gets(), removes_of(epoch)
-        self._kinds = (self._puts, self._gets, self._removes)
+        self._kinds = self._puts, self._gets, self._removes = kinds_of(epoch)
         self._asked: dict[int, tuple[Kind, list[Item]]] = {}
         self._number = 0
         self._client: LinkClient | None = None
