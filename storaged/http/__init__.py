@@ -23,7 +23,7 @@ from storaged.http.eager import write_eagerly
 from storaged.http.fetching import Fetcher, NotFetched
 from storaged.http.greeting import Exchange, Greeting, Said
 from storaged.http.header_lines import encode_header
-from storaged.http.interfaces import IAnswer, IDrainingProtocol, IObservedRequest, IRequest
+from storaged.http.interfaces import IAnswer, IDrainingProtocol, IHeaders, IObservedRequest, IRequest
 from storaged.http.names import Authority, OwnNames, network_of, parse_authority, parse_networks
 from storaged.http.node_connections import NodeConnections
 from storaged.http.observing import Observer
@@ -58,6 +58,7 @@ __all__ = [
     "IAnswer",
     "IBodyProducer",
     "IDrainingProtocol",
+    "IHeaders",
     "IObservedRequest",
     "IRequest",
     "NodeConnections",

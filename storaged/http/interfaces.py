@@ -62,7 +62,26 @@ class IAnswer(Interface):
         """Cut the connection, so that the client sees that the answer is not whole."""
 
 
-class IRequest(IAnswer):
+class IHeaders(Interface):
+    """The headers of a request, or what takes their place."""
+
+    def header_names() -> Iterable[str]:
+        """Return the names of all headers, in lower case."""
+
+    def header_values(name: str) -> list[str]:
+        """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""
+
+    def getHeader(name: str) -> str | None:
+        """Return the last value of a header, as in `header_values`; None if there is no such header."""
+
+    def has_any_header(names: frozenset[bytes]) -> bool:
+        """Return whether there is one of some headers.
+
+        :param names: in lower case.
+        """
+
+
+class IRequest(IAnswer, IHeaders):
     """A request whose head is complete, and its answer.
 
     Its head is well formed (RFC 9112), within the site's limits, and has at most one Host header.
@@ -108,29 +127,14 @@ class IRequest(IAnswer):
         happened before, it is called at once.
         """
 
-    def header_values(name: str) -> list[str]:
-        """Return the values of a header, in order; bytes that are not UTF-8 are lone surrogates (`surrogateescape`)."""
-
-    def getHeader(name: str) -> str | None:
-        """Return the last value of a header, as in `header_values`; None if the request has no such header."""
-
     def only_header(name: bytes) -> bytes | None:
         """Return the value of a header that the request has exactly once, as it was sent; None otherwise.
 
         :param name: in lower case.
         """
 
-    def header_names() -> Iterable[str]:
-        """Return the names of all headers, in lower case."""
-
     def has_header(name: bytes) -> bool:
         """Return whether the request has a header.  Cheaper than to get its value."""
-
-    def has_any_header(names: frozenset[bytes]) -> bool:
-        """Return whether the request has one of some headers.
-
-        :param names: in lower case.
-        """
 
     def take_headers(headers: Mapping[str, str]) -> None:
         """Take headers that the client has sent outside the head.  Where the head has one of them, that stays.

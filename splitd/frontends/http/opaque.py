@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from splitd.frontends.http.answers import Refused
-from storaged.http import IRequest
+from storaged.http import IHeaders
 
 LIMIT = 1024
 """The most bytes that a header's value may have if it is kept with a file."""
@@ -47,14 +47,14 @@ def readable(text: str) -> str:
     return _NO_XML.sub("\ufffd", _KEPT.sub(lambda match: chr(ord(match[0]) - _FIRST), text))
 
 
-def parse_opaque(request: IRequest, name: str, *, is_list: bool = False) -> str:
-    """Return the value of a header in the form of `decode_opaque`; empty if the request does not have it.
+def parse_opaque(headers: IHeaders, name: str, *, is_list: bool = False) -> str:
+    """Return the value of a header in the form of `decode_opaque`; empty if there is none.
 
     :param is_list: whether several headers of this name form one list (RFC 9110 section 5.3); otherwise the last one
         counts.
     :raise Refused: the value has control characters, or is longer than `LIMIT`.
     """
-    values = request.header_values(name)
+    values = headers.header_values(name)
     if not values:
         return ""
     value = (", ".join(values) if is_list else values[-1]).replace("\t", " ")

@@ -15,7 +15,7 @@ from splitd.frontends.s3.payload.checksums import PREFIX, is_value_field, parse_
 from splitd.frontends.s3.query import Query
 from splitd.model.manifest import Manifest
 from splitd.model.media import NO_MEDIA, Media
-from storaged.http import IRequest, encode_header
+from storaged.http import IHeaders, IRequest, encode_header
 
 META = "x-amz-meta-"
 MOST_METADATA = 2048
@@ -123,22 +123,22 @@ _JUDGED = frozenset({b"x-amz-acl", b"x-amz-storage-class"})
 """Headers of which not every value is supported."""
 
 
-def refuse_unsupported(request: IRequest) -> None:
+def refuse_unsupported(headers: IHeaders) -> None:
     """Refuse a request with a header that would change what is stored, and that is not understood here.
 
     :raise S3Error: it has one.
     """
-    name = _find_unsupported(tuple(request.header_names()))
+    name = _find_unsupported(tuple(headers.header_names()))
     if name:
         if name == "x-amz-security-token":
             raise S3Error("InvalidToken", "there are no session tokens here: remove AWS_SESSION_TOKEN")
         if name.startswith("x-amz-server-side-encryption"):
             raise S3Error("NotImplemented", f"{name}: there is no encryption by the server", Header=name)
         raise S3Error("NotImplemented", f"the header {name[:100]} is not supported", Header=name[:100])
-    if not request.has_any_header(_JUDGED):
+    if not headers.has_any_header(_JUDGED):
         return
-    read_acl(request.getHeader("x-amz-acl"))
-    storage_class = request.getHeader("x-amz-storage-class")
+    read_acl(headers.getHeader("x-amz-acl"))
+    storage_class = headers.getHeader("x-amz-storage-class")
     if storage_class not in {None, "STANDARD"}:
         raise S3Error("InvalidStorageClass", "The storage class you specified is not valid; there is only STANDARD")
 
@@ -152,24 +152,24 @@ def _find_unsupported(names: tuple[str, ...]) -> str:
     return ""
 
 
-def read_media(request: IRequest) -> Media:
+def read_media(headers: IHeaders) -> Media:
     """Read what an upload says of its object.
 
     :raise S3Error: a value cannot be kept, or the metadata are too many bytes.
     """
-    if not _says_something(tuple(request.header_names())):
+    if not _says_something(tuple(headers.header_names())):
         return NO_MEDIA
     try:
         return Media(
-            parse_opaque(request, "Content-Type"),
-            _without_framing(parse_opaque(request, "Content-Encoding", is_list=True)),
-            parse_opaque(request, "Content-Language", is_list=True),
-            parse_opaque(request, "Content-Disposition"),
-            parse_opaque(request, "Cache-Control", is_list=True),
-            parse_opaque(request, "Expires"),
-            metadata=_metadata(request),
-            tags=parse_tagging(request.getHeader("x-amz-tagging") or ""),
-            acl=read_acl(request.getHeader("x-amz-acl")),
+            parse_opaque(headers, "Content-Type"),
+            _without_framing(parse_opaque(headers, "Content-Encoding", is_list=True)),
+            parse_opaque(headers, "Content-Language", is_list=True),
+            parse_opaque(headers, "Content-Disposition"),
+            parse_opaque(headers, "Cache-Control", is_list=True),
+            parse_opaque(headers, "Expires"),
+            metadata=_metadata(headers),
+            tags=parse_tagging(headers.getHeader("x-amz-tagging") or ""),
+            acl=read_acl(headers.getHeader("x-amz-acl")),
         )
     except Refused as problem:
         raise S3Error("InvalidArgument", str(problem)) from problem
@@ -188,10 +188,10 @@ def _without_framing(encoding: str) -> str:
     return ", ".join(each for each in map(str.strip, encoding.split(",")) if each and each != "aws-chunked")
 
 
-def _metadata(request: IRequest) -> tuple[tuple[str, str], ...]:
+def _metadata(headers: IHeaders) -> tuple[tuple[str, str], ...]:
     found = sorted(
-        (name[len(META) :], decode_opaque(",".join(value.strip() for value in request.header_values(name))))
-        for name in request.header_names()
+        (name[len(META) :], decode_opaque(",".join(value.strip() for value in headers.header_values(name))))
+        for name in headers.header_names()
         if name.startswith(META)
     )
     size = sum(len(name) + len(encode_opaque(value)) for name, value in found)

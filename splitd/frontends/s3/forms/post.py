@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import quote
 
 import attrs
@@ -11,6 +10,7 @@ import msgspec
 from multipart import parse_options_header
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
+from zope.interface import implementer
 
 from splitd.access.keys import NotLooked
 from splitd.frontends.s3.answers import answer
@@ -28,8 +28,7 @@ from splitd.frontends.s3.target import check_key
 from splitd.frontends.s3.xml import document, text
 from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
-from splitd.model.media import Media
-from storaged.http import reason_of, receive_body
+from storaged.http import IHeaders, reason_of, receive_body
 
 _NO_POLICY = Policy(2**63, ())
 _URL = re.compile(r"\Ahttps?://[!-~]+\Z")
@@ -37,6 +36,7 @@ _FILENAME = "${filename}"
 _SIGNED = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "awsaccesskeyid", "signature")
 
 
+@implementer(IHeaders)
 class FormFields:
     """The fields of a form in place of a request's headers: they have the same names.
 
@@ -138,9 +138,9 @@ async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, 
 
 
 async def _store(request: S3Request, key: str, form: Form, body: FormBody, policy: Policy) -> Manifest:
-    fields: Any = FormFields(form)
+    fields = FormFields(form)
     refuse_unsupported(fields)
-    media: Media = read_media(fields)
+    media = read_media(fields)
     if form.get("tagging"):
         tags = read_tags(form.get("tagging").encode("utf-8", "replace"), MOST_TAGS)
         media = msgspec.structs.replace(media, tags=tags)

@@ -18,7 +18,7 @@ from splitd.frontends.s3.signing.authentication import (
     UNSIGNED_CHUNKS,
     Proof,
 )
-from storaged.http import IRequest
+from storaged.http import IHeaders, IRequest
 
 _CHUNKED = frozenset({SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
@@ -84,7 +84,7 @@ def refuse_no_length(request: IRequest) -> None:
         raise S3Error("MissingContentLength", "You must provide the Content-Length HTTP header.")
 
 
-def read_form(fields: IRequest) -> Expected:
+def read_form(fields: IHeaders) -> Expected:
     """Read what the fields of a form say of its file.
 
     :raise S3Error: they contradict each other.
@@ -110,8 +110,8 @@ def _length(request: IRequest, *, is_chunked: bool) -> int | None:
     return int(stated)
 
 
-def _md5(request: IRequest) -> bytes | None:
-    stated = request.getHeader("Content-MD5")
+def _md5(headers: IHeaders) -> bytes | None:
+    stated = headers.getHeader("Content-MD5")
     if stated is None:
         return None
     try:
@@ -123,8 +123,8 @@ def _md5(request: IRequest) -> bytes | None:
     return found
 
 
-def _checksum(request: IRequest) -> tuple[Algorithm | None, str]:
-    names = _find_values(tuple(request.header_names()))
+def _checksum(headers: IHeaders) -> tuple[Algorithm | None, str]:
+    names = _find_values(tuple(headers.header_names()))
     if not names:
         return None, ""
     if len(names) > 1:
@@ -133,7 +133,7 @@ def _checksum(request: IRequest) -> tuple[Algorithm | None, str]:
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
         )
     algorithm = BY_FIELD.get(names[0]) or find_algorithm(names[0].rpartition("-")[2])
-    return algorithm, algorithm.check(request.getHeader(names[0]) or "")
+    return algorithm, algorithm.check(headers.getHeader(names[0]) or "")
 
 
 @lru_cache(128)  # the headers of a client's requests have the same names
