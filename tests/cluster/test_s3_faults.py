@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -302,3 +303,79 @@ async def test_an_object_that_is_replaced_meanwhile_is_copied_and_gets_other_lab
     assert code_of(await judged) == (412, "PreconditionFailed")
     assert (await s3.get("/bucket/b")).body == FIRST + DATA[len(FIRST) :]
     assert texts(await s3.get("/bucket/a?tagging"), "TagSet/Tag/Key") == ["a"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_object_that_is_gone_meanwhile_is_deleted_whatever_the_condition(s3: S3) -> None:
+    filesystem, conditions = s3.cluster.journal_filesystem, ({"If_Match": "*"}, {"x_amz_if_match_size": "3"})
+    etag = (await s3.put("/bucket/a", b"old")).header("ETag")
+    filesystem.hold("write")
+    first = Deferred.fromCoroutine(s3.ask("DELETE", "/bucket/a"))
+    await eventually(lambda: filesystem.waiting)
+    others = [
+        Deferred.fromCoroutine(s3.ask("DELETE", "/bucket/a", **condition))
+        for condition in (*conditions, {"If_Match": etag})
+    ]
+    listed = f"<Delete><Object><Key>a</Key><ETag>{etag}</ETag></Object></Delete>".encode()
+    md5 = base64.b64encode(hashlib.md5(listed, usedforsecurity=False).digest()).decode()
+    many = Deferred.fromCoroutine(s3.ask("POST", "/bucket?delete", listed, Content_MD5=md5))
+    assert (await s3.get("/bucket/none")).code == 404, "the others have come, too"
+    filesystem.release()
+    assert [(await each).code for each in (first, *others)] == [204] * 4
+    assert texts(await many, "Deleted/Key") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If_Match": "*"}, 204),
+        ({"If_Match": "149603e6c03516362a8da23f624db945"}, 412),
+        ({"x_amz_if_match_size": "3"}, 412),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_object_that_is_replaced_meanwhile_is_judged_again_before_it_is_deleted(
+    s3: S3, headers: dict[str, str], status: int
+) -> None:
+    filesystem = s3.cluster.journal_filesystem
+    assert (await s3.put("/bucket/a", b"old")).code == 200
+    replacing = await Sending.to(s3, "/bucket/a")
+    await replacing.send(s3, FIRST)
+    filesystem.hold("write")
+    replacing.client.send(DATA[len(FIRST) :])
+    await eventually(lambda: filesystem.waiting)
+    deleted = Deferred.fromCoroutine(s3.ask("DELETE", "/bucket/a", **headers))
+    assert (await s3.get("/bucket/none")).code == 404, "it has come, too"
+    filesystem.release()
+    assert (await deleted).code == status
+    assert (await s3.ask("HEAD", "/bucket/a")).code == (404 if status == 204 else 200)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x_amz_copy_source_range": "bytes=0-2"}, None),
+        ({}, (503, "SlowDown")),
+        ({"x_amz_copy_source_if_match": "149603e6c03516362a8da23f624db945"}, (412, "PreconditionFailed")),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_part_is_copied_from_an_object_that_is_replaced_meanwhile(
+    s3: S3, headers: dict[str, str], expected: tuple[int, str] | None
+) -> None:
+    filesystem, upload = s3.cluster.journal_filesystem, await begin(s3)
+    assert (await s3.put("/bucket/a", b"old")).code == 200
+    replacing = await Sending.to(s3, "/bucket/a")
+    await replacing.send(s3, FIRST)
+    filesystem.hold("write")
+    replacing.client.send(DATA[len(FIRST) :])
+    await eventually(lambda: filesystem.waiting)
+    part = f"/bucket/k?partNumber=1&uploadId={upload}"
+    copied = Deferred.fromCoroutine(s3.put(part, b"", x_amz_copy_source="bucket/a", **headers))
+    assert (await s3.get("/bucket/none")).code == 404, "it has come, too"
+    filesystem.release()
+    answer = await copied
+    assert (None if answer.code == 200 else code_of(answer)) == expected, "nobody has asked for one of the versions"
+    if expected is None:
+        assert (await complete(s3, upload, [(1, texts(answer, "ETag")[0])])).code == 200
+        assert (await s3.get("/bucket/k")).body == FIRST[:3]

@@ -134,6 +134,11 @@ async def test_conditions_of_writes(s3: S3) -> None:
     assert code_of(await s3.put("/bucket/x", b"2", If_None_Match="*")) == (412, "PreconditionFailed")
     assert code_of(await s3.put("/bucket/x", b"2", If_Match='"other"')) == (412, "PreconditionFailed")
     assert code_of(await s3.put("/bucket/x", b"2", If_None_Match=etag)) == (412, "PreconditionFailed")
+    for path, expected in (("/bucket/y", (404, "NoSuchKey")), ("/bucket/x", (412, "PreconditionFailed"))):
+        copied = await s3.put(
+            path, b"", x_amz_copy_source="bucket/x", x_amz_storage_class="STANDARD", If_Match='"other"'
+        )
+        assert code_of(copied) == expected
     for wrong in ({"x_amz_if_match_size": "2"}, {"x_amz_if_match_last_modified_time": "Sat, 01 Jan 2000 00:00:00 GMT"}):
         assert code_of(await s3.ask("DELETE", "/bucket/x", **wrong)) == (412, "PreconditionFailed")
     assert (await s3.put("/bucket/x", b"2", If_Match=etag)).code == 200

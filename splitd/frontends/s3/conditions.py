@@ -67,7 +67,7 @@ class Fit:
     modified: str = ""
 
     def check(self, manifest: Manifest) -> Condition:
-        """Return the condition under which an object may be deleted.
+        """Return the condition that an object is still the one that was judged.
 
         :raise S3Error: it does not fit.
         """
@@ -75,10 +75,9 @@ class Fit:
             raise _failed("x-amz-if-match-size")
         if self.modified and _seconds(self.modified) != manifest.created_ms // 1000:
             raise _failed("x-amz-if-match-last-modified-time")
-        condition = Condition(_read_tags([self.etag])) if self.etag else ALWAYS
-        if condition.failed(manifest.etag, manifest.created_ms):
+        if self.etag and Condition(_read_tags([self.etag])).failed(manifest.etag):
             raise _failed("If-Match")
-        return condition if self.etag or not (self.size or self.modified) else unchanged_since(manifest)
+        return unchanged_since(manifest)
 
 
 def _seconds(value: str) -> int | None:

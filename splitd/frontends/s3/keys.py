@@ -26,6 +26,7 @@ from splitd.model.tree import Collection
 from storaged.system.ranges import Span
 
 _PAGE = 1000
+_TRIES = 10
 _NO_UPLOAD = "0" * 32
 
 
@@ -223,7 +224,8 @@ class Keys:
     async def delete(self, bucket: str, key: str, fits: Callable[[Manifest], Condition] | None) -> None:
         """Delete an object; does nothing if there is none of this key.
 
-        :param fits: returns the condition under which an object that is there may be deleted; None for no condition.
+        :param fits: judges an object that is there, and returns the condition that it is still the same; None for no
+            condition.
         :raise S3Error: there is no such bucket.
         :raise PreconditionFailed: the condition does not hold.
         """
@@ -236,8 +238,18 @@ class Keys:
                 was_there = False
             if not was_there:
                 await self.reach(bucket)
-        elif (found := await self.find(bucket, key)) is not None:
-            await self._keys.delete_key(path_of(bucket, key), fits(found))
+            return
+        for _ in range(_TRIES):
+            found = await self.find(bucket, key)
+            if found is None:
+                return
+            condition = fits(found)
+            try:
+                await self._keys.delete_key(path_of(bucket, key), condition)
+            except PreconditionFailed:
+                continue  # it was deleted or replaced meanwhile
+            return
+        raise PreconditionFailed(f"{path_of(bucket, key)}: it was replaced again and again")
 
     async def copy(
         self,
@@ -254,9 +266,12 @@ class Keys:
         :raise S3Error: there is no such bucket or key.
         """
         self._refuse_bucket(target[0])
-        return await self._copy(
-            *source, KeyCopy(path_of(*source), path_of(*target), labels, source_condition, condition)
-        )
+        copy = KeyCopy(path_of(*source), path_of(*target), labels, source_condition, condition)
+        try:
+            return await self._copy(*source, copy)
+        except PreconditionFailed:
+            await self.refuse_missing(*target, condition)
+            raise
 
     async def relabel(self, bucket: str, key: str, labels: Labels) -> None:
         """Give an object other tags, or another ACL; it keeps its time.

@@ -12,6 +12,7 @@ import attrs
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.listing import owner_element, read_limit
 from splitd.frontends.s3.buckets.notes import owner_of
+from splitd.frontends.s3.conditions import check_source
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import path_of
@@ -71,8 +72,10 @@ async def upload_part_copy(request: S3Request) -> None:
     segment = await request.keys.parts.put_segment(path, upload, number, len(span))
 
     def span_of(manifest: Manifest) -> Span:
-        if manifest.upload != found.upload:
-            raise S3Error("PreconditionFailed", "the source of the copy was replaced meanwhile")
+        if manifest.upload != found.upload:  # it was replaced meanwhile
+            check_source(source.condition, manifest)
+            if _span(request, manifest) != span:
+                raise S3Error("SlowDown", "the source of the copy was replaced meanwhile, try again")
         return span
 
     note = await pump(
