@@ -57,6 +57,10 @@ class FakeRequest:
         values = self.headers.get(name.decode(), [])
         return values[0].encode("utf-8", "surrogateescape") if len(values) == 1 else None
 
+    def only_headers(self, names: Iterable[bytes]) -> list[bytes] | None:
+        found = list(map(self.only_header, names))
+        return None if None in found else [value for value in found if value is not None]
+
     def has_header(self, name: bytes) -> bool:
         return name.decode().lower() in self.headers
 

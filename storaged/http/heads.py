@@ -139,7 +139,7 @@ def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
     if before is not None and shared == before.block and version == before.version == b"HTTP/1.1":
         if not login:
             return Head(method, uri, version, before.headers, before.length, shared)
-        if _LOGIN not in before.headers and _HEADERS.fullmatch(login):
+        if _LOGIN not in before.headers and _is_one_line(login):
             headers = {**before.headers, _LOGIN: [_value_of(login[:-2].partition(b":")[2])]}
             return Head(method, uri, version, headers, before.length, shared)
     if count > MOST_HEADERS:
@@ -166,6 +166,11 @@ def _split_login(block: bytes) -> tuple[bytes, bytes]:
         return b"", block
     end = block.index(b"\r\n", start) + 2
     return block[start:end], block[:start] + block[end:]
+
+
+def _is_one_line(line: bytes) -> bool:
+    """Return whether a line, which begins with the name of a header and a colon, and ends at the first CRLF, is one."""
+    return line.count(b"\n") == line.count(b"\r") == 1 and b"\0" not in line
 
 
 def _value_of(rest: bytes) -> bytes:

@@ -133,6 +133,13 @@ class IRequest(IAnswer, IHeaders):
         :param name: in lower case.
         """
 
+    def only_headers(names: Iterable[bytes]) -> list[bytes] | None:
+        """Return the values of headers that the request has exactly once each, as they were sent; None if it does not
+        have each of them once.
+
+        :param names: in lower case.
+        """
+
     def has_header(name: bytes) -> bool:
         """Return whether the request has a header.  Cheaper than to get its value."""
 

@@ -42,6 +42,7 @@ class StreamingRequest:
     _ends: Sequence[Callable[[], object]] = ()
     _has_ended = False
     _lines = b""
+    _names: tuple[str, ...] | None = None
 
     def __init__(self, connection: ServedConnection, head: Head, body: RequestBody) -> None:
         self.connection = connection
@@ -109,9 +110,24 @@ class StreamingRequest:
         values = self._headers.get(name)
         return values[0] if values is not None and len(values) == 1 else None
 
+    def only_headers(self, names: Iterable[bytes]) -> list[bytes] | None:
+        """Return the values of headers that the request has exactly once each, as they were sent; None if it does not.
+
+        :param names: in lower case.
+        """
+        headers, found = self._headers, []
+        for name in names:
+            values = headers.get(name)
+            if values is None or len(values) != 1:
+                return None
+            found.append(values[0])
+        return found
+
     def header_names(self) -> Iterable[str]:
         """Return the names of all headers, in lower case."""
-        return _decode_names(tuple(self._headers))
+        if self._names is None:
+            self._names = _decode_names(tuple(self._headers))
+        return self._names
 
     def has_header(self, name: bytes) -> bool:
         """Return whether the request has a header."""
@@ -125,6 +141,7 @@ class StreamingRequest:
         """Take headers that the client has sent outside the head.  Where the head has one of them, that stays."""
         taken = {name.encode("ascii"): [value.encode("utf-8", "surrogateescape")] for name, value in headers.items()}
         self._headers = {**taken, **self._headers}  # the requests of a connection may share a head
+        self._names = None
 
     @property
     def call(self) -> Call:

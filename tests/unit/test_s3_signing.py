@@ -20,16 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.signing.authentication import (
-    SKEW_S,
-    UNSIGNED,
-    Authenticator,
-    Proof,
-    called_hosts,
-)
+from splitd.frontends.s3.signing.authentication import SKEW_S, Authenticator, Proof
 from splitd.frontends.s3.signing.canonical import Scope
 from splitd.frontends.s3.signing.canonical import sign as make_signature
 from splitd.frontends.s3.signing.claims import parse_authorization
+from splitd.frontends.s3.signing.stated import (
+    UNSIGNED,
+    called_hosts,
+)
 from splitd.frontends.s3.target import parse_target
 from storaged.system.clocks import WallClock
 from tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, FakeRequest, OneUser, presign, sign

@@ -72,7 +72,7 @@ class S3Door:
     wall: WallClock
 
 
-@attrs.frozen
+@attrs.define  # it is made for each request, and one that is frozen takes three times as long
 class S3Request:
     """One request, after its signature was found good.
 

@@ -289,7 +289,7 @@ def lines_of_whole(manifest: Manifest) -> bytes:
     said = manifest.said
     # Hardly two objects have the same ETag or checksum, so the lines of those that are alike but for these are kept.
     if isinstance(said, str):
-        lines = _lines_of(Media(said))
+        lines = _lines_of(said)
     elif said.metadata:
         lines = _join(said)
     else:
@@ -300,8 +300,8 @@ def lines_of_whole(manifest: Manifest) -> bytes:
 
 
 @lru_cache(256)
-def _lines_of(media: Media) -> bytes:
-    return _join(media)
+def _lines_of(said: str | Media) -> bytes:
+    return _join(Media(said) if isinstance(said, str) else said)
 
 
 def _join(media: Media) -> bytes:

@@ -27,7 +27,8 @@ from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.objects.put import DECIDING as DECIDING_PUT
 from splitd.frontends.s3.objects.put import answer_stored, put_object, put_soon
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
-from splitd.frontends.s3.signing.authentication import Authenticator, called_hosts
+from splitd.frontends.s3.signing.authentication import Authenticator
+from splitd.frontends.s3.signing.stated import called_hosts
 from splitd.frontends.s3.target import Target, parse_target
 from splitd.interfaces.store import Kept
 from splitd.model.manifest import Manifest
@@ -87,7 +88,6 @@ class S3Resource(StreamingResource):
         self._proven = asked if kept is None else None
         if kept is None:
             return False
-        asked.http.setHeader("x-amz-request-id", asked.http.id)
         send_kept(asked, *kept)
         return True
 
@@ -218,12 +218,11 @@ class S3Resource(StreamingResource):
             await waiting
 
     def _door_for(self, principal: Principal) -> S3Door:
-        if self._doors_of is not self._authenticator.generation:
-            self._doors, self._doors_of = {}, self._authenticator.generation
         door = self._doors.get(principal)
         if door is None:
-            if len(self._doors) >= _MOST_DOORS:
-                self._doors.clear()
+            # The principals of before a change are other ones, which do not come again.
+            if len(self._doors) >= _MOST_DOORS or self._doors_of is not self._authenticator.generation:
+                self._doors, self._doors_of = {}, self._authenticator.generation
             door = self._doors[principal] = attrs.evolve(self._door, keys=self._limit(principal))
         return door
 

@@ -63,7 +63,7 @@ def _sign(
     raw = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     request = canonical_request(
         method,
-        canonical_path(quote(path).encode()),
+        canonical_path(quote(path).encode()).decode(),
         Query(raw.encode()).canonical(),
         [("host", urlsplit(server.url).netloc)],
         "host",

@@ -83,10 +83,14 @@ async def get_object(request: S3Request) -> None:
 
 
 def send_kept(request: S3Request, manifest: Manifest, data: bytes) -> None:
-    """Send a small object that is in memory, if nothing in the request decides about the answer; see `DECIDING`."""
-    request.http.describe(lines_of_whole(manifest))
-    request.http.write(data)
-    request.http.finish()
+    """Send a small object that is in memory, if nothing in the request decides about the answer; see `DECIDING`.
+
+    :param data: its bytes; none if only its head was asked for.
+    """
+    http = request.http
+    http.describe(b"x-amz-request-id: %b\r\n%b" % (http.id.encode(), lines_of_whole(manifest)))
+    http.write(data)
+    http.finish()
 
 
 def refuse_version(request: S3Request) -> None:

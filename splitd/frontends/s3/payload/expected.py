@@ -11,13 +11,8 @@ import attrs
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.payload.checksums import BY_FIELD, Algorithm, find_algorithm, is_value_field
 from splitd.frontends.s3.payload.chunked import ChunkedDecoder
-from splitd.frontends.s3.signing.authentication import (
-    SIGNED_CHUNKS,
-    SIGNED_CHUNKS_AND_TRAILER,
-    UNSIGNED,
-    UNSIGNED_CHUNKS,
-    Proof,
-)
+from splitd.frontends.s3.signing.authentication import Proof
+from splitd.frontends.s3.signing.stated import SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED, UNSIGNED_CHUNKS
 from storaged.http import IHeaders, IRequest
 
 _CHUNKED = frozenset({SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER, UNSIGNED_CHUNKS})

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from calendar import timegm
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from time import gmtime, strftime
 
 import attrs
 
 from splitd.access.grants import Principal
 from splitd.access.keys import AccessKey, IAccessKeys
-from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.signing import version2
-from splitd.frontends.s3.signing.alike import CONTENT_SHA256, Alike, AlikeRequests
+from splitd.frontends.s3.signing.alike import CONTENT_SHA256, AlikeRequests
 from splitd.frontends.s3.signing.canonical import (
-    DIGITS,
     ChunkSigner,
     canonical_path,
     canonical_request,
@@ -35,6 +29,19 @@ from splitd.frontends.s3.signing.claims import (
     parse_form,
     parse_presigned,
 )
+from splitd.frontends.s3.signing.stated import (
+    SIGNED_CHUNKS,
+    SIGNED_CHUNKS_AND_TRAILER,
+    UNSIGNED,
+    called_hosts,
+    find_seconds,
+    is_plain_payload,
+    refuse_unsigned,
+    seconds_of,
+    signed_time,
+    signed_value,
+    stated_payload,
+)
 from splitd.frontends.s3.target import Target, bucket_of
 from storaged.http import IRequest
 from storaged.system.clocks import WallClock
@@ -43,22 +50,13 @@ SKEW_S = 15 * 60
 """How far the clock of a client may be off."""
 
 SERVICE = "s3"
-UNSIGNED = "UNSIGNED-PAYLOAD"
-SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-SIGNED_CHUNKS_AND_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
-UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-_UNSIGNED_BODIES = frozenset({UNSIGNED, UNSIGNED_CHUNKS})
-_WORDS = _UNSIGNED_BODIES | {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER}
-
-_HEX = re.compile(rf"\A[0-9a-f]{{{DIGITS}}}\Z")
-_TIME = re.compile(r"\A([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\Z", re.ASCII)
 
 
-@attrs.frozen
+@attrs.define  # it is made for each request, and one that is frozen takes three times as long
 class Proof:
     """Who sends a request, and what is known of its body before that is read.
 
-    :param payload: the SHA-256 of the body in hexadecimal digits, or one of this module's words.
+    :param payload: the SHA-256 of the body in hexadecimal digits, or one of the words in `stated`.
     :param chunks: checks the signatures of the body's chunks; None if they have none.
     """
 
@@ -115,39 +113,41 @@ class Authenticator:
         if not headers:
             if version2.ACCESS_KEY in query and version2.SIGNATURE in query:
                 return self._prove_version2(request, target)
-            return Proof(self._keys.anonymous, _stated_payload(request, UNSIGNED))
+            return Proof(self._keys.anonymous, stated_payload(request, UNSIGNED))
         if len(headers) > 1:  # a program before this one may have judged another one than we would
             raise S3Error("InvalidArgument", "the Authorization header came more than once")
         return self._prove_header(request, target, parse_authorization(headers[0]))
 
     def _prove_alike(self, request: IRequest, raw_path: bytes) -> Proof | None:
-        """Return who sends a request that is like one that was proven before; None if that must be found out."""
+        """Return who sends a request that is signed like one that was proven before; None if that must be found out,
+        and if it is to be refused.
+        """
         found = self._alike.find(request)
         if found is None:
             return None
-        alike, stated, signature = found
-        payload = stated.decode("ascii", "replace")
-        if payload not in _UNSIGNED_BODIES and not _HEX.match(payload):
+        alike, signed, signature = found
+        signed_s = find_seconds(signed.time)
+        if signed_s is None or abs(self._wall.now_ms() / 1000 - signed_s) > SKEW_S:
             return None
-        if abs(self._wall.now_ms() / 1000 - _seconds(alike.time)) > SKEW_S:
+        if not signed.time.startswith(alike.scope.date) or not is_plain_payload(signed.payload):
             return None
         key = self._keys.find(alike.access_key)
         if key is not alike.key and key != alike.key:
             return None
-        if not alike.is_signed(request.method, canonical_path(raw_path), stated, signature):
+        if not signed.is_signed(request.method, canonical_path(raw_path), signature):
             return None
-        return Proof(alike.key.principal, payload)
+        return Proof(alike.key.principal, signed.payload)
 
     def _prove_header(self, request: IRequest, target: Target, claim: Claim) -> Proof:
-        time = _signed_time(request)
-        if abs(self._wall.now_ms() / 1000 - _seconds(time)) > SKEW_S:
+        time = signed_time(request)
+        if abs(self._wall.now_ms() / 1000 - seconds_of(time)) > SKEW_S:
             raise S3Error(
                 "RequestTimeTooSkewed",
                 "the difference between the request's time and the server's is too large",
                 RequestTime=time,
                 MaxAllowedSkewMilliseconds=str(SKEW_S * 1000),
             )
-        payload = _stated_payload(request, "")
+        payload = stated_payload(request, "")
         if not payload:
             raise S3Error("InvalidRequest", f"a signed request needs the header {CONTENT_SHA256}")
         self._check_scope(claim, time, "AuthorizationHeaderMalformed")
@@ -156,13 +156,13 @@ class Authenticator:
     def _prove_presigned(self, request: IRequest, target: Target) -> Proof:
         claim = parse_presigned(target.query)
         assert claim.expires_s is not None
-        now_s, signed_s = self._wall.now_ms() / 1000, _seconds(claim.time)
+        now_s, signed_s = self._wall.now_ms() / 1000, seconds_of(claim.time)
         if signed_s > now_s + SKEW_S:
             raise S3Error("AccessDenied", "the request is not valid yet")
         if now_s >= signed_s + claim.expires_s:
             raise expired(str(claim.expires_s))
         self._check_scope(claim, claim.time, "AuthorizationQueryParametersError")
-        payload = _stated_payload(request, UNSIGNED)
+        payload = stated_payload(request, UNSIGNED)
         signed = payload if CONTENT_SHA256 in claim.signed.split(";") else UNSIGNED
         canonical = target.query.canonical(without=SIGNATURE.encode())
         return self._compare(request, target, canonical, claim, claim.time, payload, signed)
@@ -195,7 +195,7 @@ class Authenticator:
         signature = query.get(version2.SIGNATURE)
         if not is_same(version2.sign(key.secret, text), signature):
             raise _wrong_signature(access_key, text, signature)
-        return Proof(key.principal, _stated_payload(request, UNSIGNED))
+        return Proof(key.principal, stated_payload(request, UNSIGNED))
 
     def prove_policy(self, policy: str, fields: Mapping[str, str]) -> Principal:
         """Return who has signed the policy of a form.
@@ -250,23 +250,21 @@ class Authenticator:
         :param signed_payload: what is signed in its place.
         """
         key = self._find(claim.access_key)
-        _refuse_unsigned(request, claim.signed, is_presigned=claim.expires_s is not None)
+        refuse_unsigned(request, claim.signed, is_presigned=claim.expires_s is not None)
         signed = claim.signed.split(";")
         secret = signing_key(key.secret, claim.scope)
-        method, path = _method(request), canonical_path(target.raw_path)
+        method, path = _method(request), canonical_path(target.raw_path).decode("ascii")
         text = ""
         for host in called_hosts(request):
             if bucket_of(host, self._domains) != target.host_bucket:
                 continue  # what is signed for one bucket is not good for another
-            headers = [(name, host if name == "host" else _signed_value(request, name)) for name in signed]
+            headers = [(name, host if name == "host" else signed_value(request, name)) for name in signed]
             canonical = canonical_request(method, path, query, headers, claim.signed, signed_payload)
             text = string_to_sign(time, claim.scope, canonical)
             if is_same(sign(secret, text), claim.signature):
                 chunks = _chunk_signer(payload, secret, time, claim)
                 if not query and chunks is None and claim.expires_s is None:
-                    around = _around_payload(headers, claim.signed)
-                    alike = Alike(claim.access_key, key, secret, time, text[:-DIGITS], *around)
-                    self._alike.note(request, claim.signed, alike)
+                    self._alike.note(request, claim, key, secret)
                 return Proof(key.principal, payload, chunks)
         raise _wrong_signature(claim.access_key, text, claim.signature)
 
@@ -289,112 +287,7 @@ def _wrong_signature(access_key: str, text: str, signature: str) -> S3Error:
     )
 
 
-def _around_payload(headers: Sequence[tuple[str, str]], signed: str) -> tuple[bytes, bytes]:
-    """Return what is signed of a request behind its query: up to the hash of its body among the headers, which all
-    signed requests have, and from there to the one at the end.
-
-    :param headers: see `canonical_request`.
-    """
-    lines = [f"{name}:{value}\n" for name, value in headers]
-    at = [name for name, _ in headers].index(CONTENT_SHA256)
-    before = f"{''.join(lines[:at])}{CONTENT_SHA256}:"
-    behind = f"\n{''.join(lines[at + 1 :])}\n{signed}\n"
-    return before.encode("utf-8", "surrogateescape"), behind.encode("utf-8", "surrogateescape")
-
-
 def _chunk_signer(payload: str, secret: bytes, time: str, claim: Claim) -> ChunkSigner | None:
     if payload not in {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER}:
         return None
     return ChunkSigner(secret, time, claim.scope, claim.signature)
-
-
-def _stated_payload(request: IRequest, otherwise: str) -> str:
-    """Return what a request says of its body's hash; `otherwise` if it says nothing."""
-    stated = request.getHeader(CONTENT_SHA256)
-    if stated is None:
-        return otherwise
-    if stated in _WORDS or _HEX.match(stated):
-        return stated
-    if stated.startswith("STREAMING-"):
-        raise S3Error("NotImplemented", f"{CONTENT_SHA256}: {stated[:80]} is not supported")
-    raise S3Error(
-        "InvalidArgument",
-        f"{CONTENT_SHA256} must be {UNSIGNED}, one of the words that begin with STREAMING-, or a SHA-256 in "
-        "lower-case hexadecimal digits",
-        ArgumentName=CONTENT_SHA256,
-    )
-
-
-def _signed_time(request: IRequest) -> str:
-    stated = request.getHeader("x-amz-date")
-    if stated is not None and _TIME.match(stated):
-        return stated
-    seconds = parse_time(request.getHeader("Date")) if stated is None else parse_time(stated)
-    if seconds is None:
-        raise S3Error("AccessDenied", "a signed request needs a valid x-amz-date or Date header")
-    return _format(seconds)
-
-
-def _refuse_unsigned(request: IRequest, signed: str, *, is_presigned: bool) -> None:
-    """Refuse headers that change what a request means and that nobody has signed."""
-    loose = _find_loose(tuple(request.header_names()), signed, is_presigned)
-    if "host" in loose:
-        raise S3Error("AccessDenied", "the header host must be signed", HeadersNotSigned="host")
-    if loose:
-        raise S3Error(
-            "AccessDenied",
-            "there are headers in the request that are not signed",
-            HeadersNotSigned=", ".join(sorted(loose)),
-        )
-
-
-@lru_cache(128)  # the headers of a client's requests have the same names
-def _find_loose(names: tuple[str, ...], signed: str, is_presigned: bool) -> frozenset[str]:
-    """Return the names that must be signed and are not.
-
-    :param names: those of all headers of a request.
-    :param signed: those that are signed, joined by semicolons.
-    """
-    wanted = {"host", *(name for name in names if name.startswith("x-amz-"))}
-    if is_presigned:
-        wanted.discard(CONTENT_SHA256)  # what it says of the body is checked all the same
-    return frozenset(wanted.difference(signed.split(";")))
-
-
-def _signed_value(request: IRequest, name: str) -> str:
-    value = request.only_header(name.encode("ascii"))
-    if value is not None and value.isascii():  # nearly always
-        return canonical_value(value.decode("ascii"))
-    values = request.header_values(name)
-    if not values:
-        raise S3Error("SignatureDoesNotMatch", f"the header {name[:80]} is signed, and did not come")
-    return canonical_value(values[0]) if len(values) == 1 else ",".join(map(canonical_value, values))
-
-
-def called_hosts(request: IRequest) -> list[str]:
-    """Return the names by which a client may have called: that in `Host`, and those that trusted proxies report."""
-    hosts = [canonical_value(request.getHeader("Host") or "")]
-    for value in request.header_values("X-Forwarded-Host") if request.has_header(b"x-forwarded-host") else ():
-        for each in value.split(","):
-            name = each.strip()
-            if name and name not in hosts and request.is_called(name):
-                hosts.append(name)
-    return hosts
-
-
-@lru_cache(4096)
-def _seconds(time: str) -> int:
-    """Return a time in the form YYYYMMDDTHHMMSSZ as seconds since 1970.
-
-    :raise S3Error: it is no time.
-    """
-    match = _TIME.match(time)
-    if match is not None:
-        year, month, day, hour, minute, second = map(int, match.groups())
-        if year >= 1970 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61:
-            return timegm((year, month, day, hour, minute, second))
-    raise S3Error("AccessDenied", f"{time[:40]!r} is no time")
-
-
-def _format(seconds: int) -> str:
-    return strftime("%Y%m%dT%H%M%SZ", gmtime(seconds))

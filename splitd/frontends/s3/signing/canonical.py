@@ -41,14 +41,14 @@ class Scope:
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
-def canonical_path(raw: bytes) -> str:
+def canonical_path(raw: bytes) -> bytes:
     """Return the path of a URL in the form that is signed, however the client has encoded it.
 
     :param raw: the path as it stands in the URL.
     """
     if _CANONICAL.fullmatch(raw):  # nearly always
-        return raw.decode("ascii")
-    return quote(unquote_to_bytes(raw), safe="/") if raw else "/"
+        return raw
+    return quote(unquote_to_bytes(raw), safe="/").encode("ascii") if raw else b"/"
 
 
 def canonical_value(value: str) -> str:
@@ -99,12 +99,33 @@ def signing_key(secret: str, scope: Scope) -> bytes:
 
 def sign(key: bytes, text: str) -> str:
     """Return the signature of a text, its HMAC-SHA256, in hexadecimal digits."""
-    begun = _begin_hmac(key)
-    inner, outer = begun[0].copy(), begun[1].copy()
-    inner.update(text.encode("utf-8", "surrogateescape"))
-    outer.update(inner.digest())
-    digits: str = outer.hexdigest()
-    return digits
+    return Signing(key).sign(text.encode("utf-8", "surrogateescape")).decode("ascii")
+
+
+class Signing:
+    """Signs texts that begin alike.
+
+    :param key: the signing key.
+    :param start: what they all begin with.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes, start: bytes = b"") -> None:
+        inner, self._outer = _begin_hmac(key)
+        self._inner = inner.copy()
+        self._inner.update(start)
+
+    def sign(self, rest: bytes) -> bytes:
+        """Return the signature of a text, its HMAC-SHA256, in hexadecimal digits.
+
+        :param rest: what follows the start.
+        """
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(rest)
+        outer.update(inner.digest())
+        digits: str = outer.hexdigest()
+        return digits.encode()
 
 
 @lru_cache(4096)
