@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as SetOf
+from functools import partial
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -125,7 +126,8 @@ class ObjectStore:
             return None
         if admitted is None or (self._quotas is not None and not is_done(self._quotas.refuse(path, size))):
             return None
-        return self._uploads.begin_soon(path, size, media.compact(), admitted.condition, admitted.layout)
+        again = partial(self.create, path, size, media, condition) if admitted.is_assumed else None
+        return self._uploads.begin_soon(path, size, media.compact(), admitted.condition, admitted.layout, again)
 
     def open(self, path: str, span_of: Callable[[Manifest], Span]) -> Deferred[Opened]:
         """Open a file for reading; see `IObjectStore.open`."""

@@ -22,7 +22,7 @@ from splitd.model import records
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
 from splitd.model.packing import KEY, Packed
-from splitd.model.paths import check_catalog_path, check_key_path, check_path
+from splitd.model.paths import check_catalog_path, check_key_path, check_path, folder_of
 from splitd.model.records import Record
 from splitd.model.segments import MAX_NOTE, MAX_SEGMENTS, MAX_SIZE
 from splitd.model.tree import Collection
@@ -111,6 +111,8 @@ class JournalledUploads:
         lock_ms = self._changes.lock_ms()
         refuse_failed(self._state, condition, path, present, lock_ms)
         refuse_locked_file(self._state, condition, path, present, lock_ms)
+        if commit.asked is not None:
+            _refuse_layout(commit.asked, path, self._state.asked_layout(folder_of(path))[1])
         return records.FileCommitted(path, manifest, tree.implies(path)), present is None
 
     def _commit_segment(self, commit: Commit) -> Deferred[bool]:
@@ -204,6 +206,15 @@ def _refuse_misplaced(manifest: Manifest, begun: Sequence[str]) -> None:
     if manifest.spare < 0:
         stored = len(nodes) - len(manifest.missing)
         raise ValueError(f"upload {manifest.upload}: {stored} parts are stored, {manifest.data} are needed")
+
+
+def _refuse_layout(expected: str, path: str, asked: str) -> None:
+    """Refuse a file that was cut as its collection does not ask for.
+
+    :raise UploadAborted: it asks for another layout.
+    """
+    if asked != expected:
+        raise UploadAborted(f"{path}: files there get the layout {asked or 'of the server'} by now")
 
 
 def all_of(changes: Sequence[Deferred[Any]]) -> Deferred[int]:

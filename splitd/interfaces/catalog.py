@@ -29,11 +29,14 @@ class Admitted:
     :param condition: the condition for the commit: the given one, which now also names the locks whose tokens it
         submits.  These locks count as not expired until the commit, unless another lock is taken in the meantime.
     :param layout: the layout that the nearest collection asks for, as "6+2"; empty if none does.
+    :param is_assumed: whether all this is what the catalog knew before, and nothing but the commit can tell whether it
+        is so still; see `Commit.asked`.
     """
 
     present: Manifest | None
     condition: Condition
     layout: str = ""
+    is_assumed: bool = False
 
 
 class ICatalog(Interface):
@@ -63,7 +66,7 @@ class ICatalog(Interface):
     def admit_at_once(path: str, condition: Condition) -> Admitted | None:
         """Ask whether a file may be put at a path now, if that needs no waiting.
 
-        :return: as the Deferred of `admit` fires with; None if only `admit` can tell.
+        :return: as the Deferred of `admit` fires with, or what is assumed; None if only `admit` can tell.
         :raise SplitdError: as `admit` raises.
         """
 

@@ -36,6 +36,8 @@ class Commit(msgspec.Struct, frozen=True, gc=False):
     :param number: 0 for a file.  Else the version becomes the segment of this number of the continued upload
         `manifest.segment_of`, and gets no name: path and condition are not looked at.
     :param replaces: for a segment, the id of the one that has its number now; empty if none has; None if any may.
+    :param asked: for a file, the layout that the nearest collection must ask for, as in `Admitted.layout`; None if it
+        may ask for any.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Commit(msgspec.Struct, frozen=True, gc=False):
     condition: Condition
     number: int = 0
     replaces: str | None = None
+    asked: str | None = None
 
 
 class IUploadLedger(Interface):
@@ -76,7 +79,7 @@ class IUploadLedger(Interface):
         :raise ParentMissing: the collection that the path lies in does not exist, or is a file.
         :raise NotAFile: a collection has this path.
         :raise BadName: the path of the commit is not a path.
-        :raise UploadAborted: the upload is not under way.
+        :raise UploadAborted: the upload is not under way, or a collection asks for another layout than `Commit.asked`.
         :raise ValueError: the manifest's nodes are not as `Commit` demands; or the note of a segment, in the manifest's
             `said`, is no text or has more than `MAX_NOTE` characters.
         """

@@ -39,6 +39,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     :param segment_of: if it is a segment, the id of its continued upload; else empty.
     :param number: the number of the segment; 0 for a file.
     :param replaces: see `Commit.replaces`.
+    :param asked: see `Commit.asked`.
     """
 
     upload: str
@@ -52,10 +53,11 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     segment_of: str = ""
     number: int = 0
     replaces: str | None = None
+    asked: str | None = None
 
     def commit(self, manifest: Manifest) -> Commit:
         """Return the commit of the version that was stored."""
-        return Commit(self.path, manifest, self.condition, self.number, self.replaces)
+        return Commit(self.path, manifest, self.condition, self.number, self.replaces, self.asked)
 
     @property
     def least(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from splitd.errors import LengthMismatch
+from splitd.errors import LengthMismatch, UploadAborted
 from splitd.interfaces.store import IUpload
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -21,12 +21,16 @@ from splitd.uploads.lanes import Intent
 from storaged.system.once import Once
 from storaged.system.parallel import settled
 
+Again: TypeAlias = Callable[[], Deferred[IUpload]]
+
 
 @implementer(IUpload)
 class SmallUpload:
     """One upload of a small file.
 
     :param ended: called once at the end, with the upload and whether it was committed.
+    :param again: begins another upload of the file, if the catalog refuses this one with `UploadAborted`; None to pass
+        that error on.
     :ivar size: the bytes of the file.
     """
 
@@ -38,6 +42,7 @@ class SmallUpload:
         group: GroupCommit,
         traffic: Traffic,
         ended: Callable[[SmallUpload, bool], None],
+        again: Again | None = None,
     ) -> None:
         assert intent.size is not None
         self.size = intent.size
@@ -45,6 +50,7 @@ class SmallUpload:
         self._group = group
         self._traffic = traffic
         self._ended = ended
+        self._again = again
         self._pieces: list[bytes] = []
         self._position = 0
         self._broken: LengthMismatch | None = None
@@ -87,8 +93,11 @@ class SmallUpload:
         except LengthMismatch as problem:
             self._end(committed=False)
             return fail(problem)
-        self._finishing = self._group.store(self._intent, data)
-        return self._finishing.addCallbacks(self._committed, self._failed)
+        stored = self._group.store(self._intent, data).addCallbacks(self._committed, self._failed)
+        if self._again is not None:
+            stored.addErrback(self._store_again, self._again, data, said)
+        self._finishing = stored
+        return stored
 
     def _take_file(self) -> bytes:
         if self._broken is not None:
@@ -105,6 +114,17 @@ class SmallUpload:
     def _failed(self, failure: Failure) -> Failure:
         self._end(committed=False)
         return failure
+
+    def _store_again(self, failure: Failure, again: Again, data: bytes, said: str | Media | None) -> Any:
+        if not failure.check(UploadAborted):
+            return failure
+        self._log.info("upload of {path} is done again: {reason}", path=self._intent.path, reason=failure.value)
+
+        def begun(upload: IUpload) -> Deferred[tuple[Manifest, bool]]:
+            upload.write(data)
+            return upload.finish(said)
+
+        return again().addCallback(begun)
 
     def abort(self, reason: str) -> Deferred[None]:
         """Abort the upload; see `IUpload.abort`."""

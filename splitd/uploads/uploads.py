@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+import msgspec
 from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IReactorTime
 
@@ -20,7 +21,7 @@ from splitd.model.striping import Layout, parse_layout
 from splitd.model.traffic import Traffic
 from splitd.uploads.group import GroupCommit
 from splitd.uploads.lanes import Intent, Lanes, find_room
-from splitd.uploads.small import SmallUpload
+from splitd.uploads.small import Again, SmallUpload
 from splitd.uploads.streamed import Upload
 from storaged.system.budget import Budget
 from storaged.system.clocks import WallClock
@@ -141,21 +142,31 @@ class Uploads:
         return await self._begin_streamed(intent)
 
     def begin_soon(
-        self, path: str, size: int, said: str | Media, condition: Condition, layout: str = ""
+        self,
+        path: str,
+        size: int,
+        said: str | Media,
+        condition: Condition,
+        layout: str = "",
+        again: Again | None = None,
     ) -> IUpload | None:
         """Begin the upload of a small file whose bytes are there, if nothing has to be waited for; see `begin` for the
         parameters.
 
+        :param again: begins another upload of the file, if the layout is only assumed, and the catalog then refuses
+            this one with `UploadAborted`; None if the layout is known.
         :return: the upload; None if nothing was begun.
         """
         intent = self._intend(path, size, said, condition, layout)
+        if again is not None:
+            intent = msgspec.structs.replace(intent, asked=layout)
         if not size or intent.reserved > self._cutting.small_part:
             return None
         try:
             self._registry.check_room(intent.least, intent.reserved)
         except NotEnoughNodes:
             return None
-        return self._begin_small(intent) if self._small.take(size) else None
+        return self._begin_small(intent, again) if self._small.take(size) else None
 
     def _intend(
         self,
@@ -174,12 +185,12 @@ class Uploads:
         of = segment_of, number, replaces
         return Intent(cutting.new_id(), path, size, largest, said, condition, cut, cutting.may_miss(cut), *of)
 
-    def _begin_small(self, intent: Intent) -> SmallUpload:
+    def _begin_small(self, intent: Intent, again: Again | None = None) -> SmallUpload:
         def ended(upload: SmallUpload, committed: bool) -> None:
             self._small.give_back(upload.size)
             self._ended(upload, committed)
 
-        upload = SmallUpload(intent, self._group, self._traffic, ended)
+        upload = SmallUpload(intent, self._group, self._traffic, ended, again)
         self._began(upload)
         return upload
 

@@ -6,15 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import count
+from urllib.parse import quote
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
 
+from splitd.model.conditions import ALWAYS
+from splitd.model.manifest import Manifest
 from splitd.service import Front
 from storaged.system.parallel import gather
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
+from tests.cluster.test_small_files_at_once import ask
 from tests.cluster.waiting import becomes
 from tests.cluster.watching import watch
 from tests.histories import Event, explain_stale
@@ -77,6 +81,26 @@ async def test_each_front_serves_what_the_other_one_has_stored(fronts: Fronts) -
     assert (await fronts.ask(0, "GET", "/d/1")).body == data["/c/1"]
     assert (await fronts.ask(1, "DELETE", "/d")).code == 204
     assert (await fronts.ask(0, "PROPFIND", "/", Depth="1")).text.count("<D:response>") <= 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_small_file_gets_the_layout_that_the_other_front_was_told_just_before(fronts: Fronts) -> None:
+    one, two = fronts.fronts
+    assert two.endpoints.admin_port is not None
+    layout = f"http://127.0.0.1:{two.endpoints.admin_port.getHost().port}/layout?path=/c&layout="
+    assert (await fronts.ask(0, "MKCOL", "/c")).code == 201
+    assert (await ask(fronts.cluster, "PUT", "/c/replaced", body=b"before")).code == 201
+    for wanted, path, code in (("4+2", "/c/new", 201), ("2+1", "/c/replaced", 204), ("6+0", "/c/new", 204)):
+        assert (await fronts.cluster.ask("PUT", layout + quote(wanted))).code == 200
+        data = os.urandom(5000)
+        assert one.catalog.admit_at_once(path, ALWAYS) is not None
+        assert (await ask(fronts.cluster, "PUT", path, body=data)).code == code
+        manifest = await two.catalog.lookup(path)
+        assert isinstance(manifest, Manifest)
+        assert f"{manifest.data}+{manifest.parity}" == wanted
+        assert (await fronts.ask(1, "GET", path)).body == data
+    uploads = (await fronts.cluster.status())["uploads"]
+    assert (uploads["under_way"], uploads["committed"], uploads["aborted"]) == (0, 4, 3)
 
 
 @pytest_twisted.ensureDeferred

@@ -15,6 +15,7 @@ from splitd import __version__
 from splitd.catalog.journalled import JournalledCatalog, new_cluster_id
 from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.sql.binning import StoredBin
+from splitd.catalog.sql.chains import chain_to, layout_of
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
@@ -39,6 +40,7 @@ from splitd.interfaces.catalog import Admitted, ICatalog, Prove
 from splitd.interfaces.statistics import CatalogStatistics, ICatalogStatistics
 from splitd.model.conditions import Condition
 from splitd.model.manifest import Manifest
+from splitd.model.path_faults import is_own
 from splitd.model.paths import check_key_path, check_path
 from splitd.model.tree import Collection, Member
 from storaged.system.clocks import WallClock
@@ -92,6 +94,7 @@ class StoredCatalog(JournalledCatalog):
         self._reactor = reactor
         self._new_id = new_id
         current, common = Current(), Common()
+        self._common = common
         about = front, address, __version__, knows
         self._registration = Registration(connect, *about, upkeep=upkeep, before=before)
 
@@ -301,9 +304,21 @@ class StoredCatalog(JournalledCatalog):
 
         return self.kept.find(path, look, is_key=False)
 
-    def admit_at_once(self, path: str, condition: Condition) -> Admitted | None:  # noqa: ARG002 - as ICatalog
-        """Return None; see `ICatalog`."""
-        return None
+    def admit_at_once(self, path: str, condition: Condition) -> Admitted | None:
+        """Assume that a file may be put at a path, if this front knows the collections; see `ICatalog`.
+
+        The commit judges all of it.  Where something is known that may speak against the file, the database is asked
+        before the file is stored.
+        """
+        common = self._common
+        if condition.none_match is not None or condition.unmodified_since_s is not None:
+            return None
+        if not holds_if_free(condition, path) or common.has_locks or self._meters.quotas or is_own(path):
+            return None
+        check_key_path(path) if condition.is_key else check_path(path)
+        self._changes.refuse_read_only()
+        chain = chain_to(common.folders, path)
+        return None if chain is None else Admitted(None, condition, layout_of(chain), is_assumed=True)
 
     def known_file(self, path: str) -> tuple[Manifest, Prove | None] | None:
         """Look up a file, if that needs no more waiting than a proof; see `ICatalog`."""

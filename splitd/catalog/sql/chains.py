@@ -8,6 +8,7 @@ moves or deletes a collection holds its row for itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -15,11 +16,14 @@ from typing import Any
 import attrs
 
 from splitd.catalog.sql.about import About
-from splitd.catalog.sql.rows import array
+from splitd.catalog.sql.rows import array, decode_properties
 from splitd.model.paths import place_of
+from splitd.model.properties import LAYOUT, read_layout
 
 Row = Sequence[Any]
-"""A collection that this front knows: its parent, name and id, and more."""
+"""A collection that this front knows: its parent, name and id, whether it is implied, a digest of its properties, and
+the layout that it asks for.  The last two are None if it has no properties, and if it asks for no layout.
+"""
 
 
 class ChainBroken(Exception):
@@ -268,8 +272,8 @@ class Chains:
     def _know(self, place: str, row: Sequence[Any]) -> None:
         if len(self._known) >= MOST_KNOWN and place not in self._known:
             self._known.clear()
-        parent, name, id_, _, _, implied, _ = row
-        self._known[place] = parent, name, id_, implied
+        parent, name, id_, _, _, implied, properties = row
+        self._known[place] = parent, name, id_, implied, *_known_of(properties)
 
 
 def chain_to(known: Mapping[str, Row], path: str) -> list[Row] | None:
@@ -284,6 +288,21 @@ def chain_to(known: Mapping[str, Row], path: str) -> list[Row] | None:
     if len(rows) < len(places) or any(row[0] != above[2] for above, row in pairwise(rows)):
         return None
     return rows
+
+
+def _known_of(properties: bytes | None) -> tuple[bytes | None, str | None]:
+    if properties is None:
+        return None, None
+    element = decode_properties(properties).get(LAYOUT)
+    return sha256(properties).digest(), None if element is None else read_layout(element)
+
+
+def layout_of(chain: Sequence[Row]) -> str:
+    """Return the layout that the nearest of some collections asks for; empty if none does.
+
+    :param chain: their rows, as `chain_to` returns them.
+    """
+    return next((row[5] for row in reversed(chain) if row[5] is not None), "")
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from splitd.catalog.sql.chains import chain_to, columns_of
+from splitd.catalog.sql.chains import chain_to, columns_of, layout_of
 from splitd.catalog.sql.exclusion import SHARE
 from splitd.catalog.sql.rows import array, array_of, array_of_texts, encode_said
 from splitd.catalog.sql.stamps import COUNT, Touches
@@ -47,6 +47,9 @@ def place_at_once(cursor: Any, commits: Sequence[Commit], common: Common, slot: 
     nodes = [common.numbers.known(commit.manifest.nodes) for commit in commits]
     if None in chains or None in nodes:
         return None
+    asked = [(commit.asked, chain) for commit, chain in zip(commits, chains, strict=True) if chain is not None]
+    if any(layout is not None and layout != layout_of(chain) for layout, chain in asked):
+        return None
     try:
         uploads = [key_of(commit.manifest.upload) for commit in commits]
     except ValueError:
@@ -56,7 +59,8 @@ def place_at_once(cursor: Any, commits: Sequence[Commit], common: Common, slot: 
     cursor.execute(f"SELECT pg_advisory_xact_lock_shared({NAMES_GATE})")
     for setting, strength, rows in (("above", "KEY SHARE", above), ("last", "NO KEY UPDATE", last)):
         if rows:
-            cursor.execute(_HOLD.format(setting=setting, strength=strength), columns_of(rows.values()))
+            digests = array([row[4] for row in rows.values()])
+            cursor.execute(_HOLD.format(setting=setting, strength=strength), [*columns_of(rows.values()), digests])
     touches = Touches(cursor, slot)
     for commit in commits:
         touches.note(FileCommitted(commit.path, commit.manifest))
@@ -80,8 +84,9 @@ _NUMBERS = "size", "created_ms", "data", "parity", "unit"
 
 # How many rows were locked is known to the next statement, which does nothing if these are too few.
 _HOLD = """SELECT set_config('splitd.{setting}', count(*)::text, true) FROM (
-        SELECT FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[]) AS step(parent, name, id)
+        SELECT FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[], %s::bytea[]) AS step(parent, name, id, digest)
         JOIN entry e ON e.parent = step.parent AND e.name = step.name AND e.id = step.id
+            AND sha256(e.properties) IS NOT DISTINCT FROM step.digest
         ORDER BY e.id FOR {strength} OF e
     ) AS held"""
 

@@ -28,6 +28,7 @@ from splitd.catalog.sql.refusals import refusal
 from splitd.catalog.sql.short_ways import ShortWay
 from splitd.catalog.sql.stamps import News, Stamps
 from splitd.catalog.sql.state import DOCUMENTS_GATE, NAMES_GATE, Common, StoredState
+from splitd.errors import Locked
 from splitd.model.packing import Packing
 from storaged.system.clocks import elapsed_s
 
@@ -260,7 +261,9 @@ class Writer(Connected):
                     records, result = change.judge()
                 except (psycopg.Error, ChainBroken):
                     raise
-                except Exception:
+                except Exception as problem:
+                    if isinstance(problem, Locked):
+                        self._common.has_locks = True  # the next file is asked about before it is stored
                     if change.alone:
                         raise
                     outcomes.append(Failure())

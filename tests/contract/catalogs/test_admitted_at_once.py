@@ -41,10 +41,10 @@ class Asking:
 async def asking(both: Both) -> AsyncIterator[Asking]:
     await both.fronts[0].make_collection("/c")
     await both.put(0, "/c/f", A)
-    common = Common(folders={"": (0, b"", 1, False)})
+    common = Common(folders={"": (0, b"", 1, False, None, None)})
     with closing(postgres().connect(both.schema)) as connection:
         [row] = connection.execute("SELECT parent, name, id, implied FROM entry WHERE name = 'c/'").fetchall()
-    common.folders["c/"] = row
+    common.folders["c/"] = *row, None, None
     reader = Reader(connector(postgres().url(both.schema)), Current(), common, lambda: 0)
     yield Asking(both, reader)
     reader.close()

@@ -58,10 +58,10 @@ class Bench:
 async def bench(both: Both) -> AsyncIterator[Bench]:
     await both.fronts[0].make_collection("/c")
     await both.put(0, "/c/there", C)
-    common = Common(widest=len(NODES), folders={"": (0, b"", 1, False)})
+    common = Common(widest=len(NODES), folders={"": (0, b"", 1, False, None, None)})
     with closing(postgres().connect(both.schema)) as connection:
         [row] = connection.execute("SELECT parent, name, id, implied FROM entry WHERE name = 'c/'").fetchall()
-        common.folders["c/"] = row
+        common.folders["c/"] = *row, None, None
         common.numbers.ids(connection, [1], {})
     writer = Writer(connector(postgres().url(both.schema)), Current(), common, lambda: 99, _renew)
     yield Bench(both, writer)

@@ -18,6 +18,7 @@ from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.holdings import PartCopy
 from splitd.model.manifest import Manifest
+from splitd.model.properties import LAYOUT, write_layout
 from storaged.parts.format import PartId
 from tests.catalogs import NEW, NODES, A, B, C, doomed, manifest
 from tests.contract.catalogs.front import Front
@@ -221,3 +222,18 @@ async def test_a_part_is_an_orphan_where_it_has_no_reason_to_lie(front: Front) -
     assert await front.ledger.orphans("z", parts) == parts
     again = await front.restart()
     assert await again.ledger.orphans("a", parts) == [part for part in parts if part.index or part == nobodys]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_file_is_refused_if_its_collection_asks_for_another_layout_than_it_was_cut_by(front: Front) -> None:
+    await front.catalog.make_collection("/c", properties={LAYOUT: write_layout("4+2")})
+    for path, asked in (("/f", "4+2"), ("/c/f", ""), ("/c/f", "6+0")):
+        await front.begin(A, path)
+        with pytest.raises(UploadAborted, match="by now"):
+            await front.ledger.commit_all([Commit(path, manifest(A), ALWAYS, asked=asked)])[0]
+        await front.ledger.abort(A, "it was refused")
+        await front.confirm(await front.doomed())
+    for path, asked, upload in (("/f", "", A), ("/c/f", "4+2", B), ("/c/f", "4+2", C)):
+        await front.begin(upload, path)
+        await front.ledger.commit_all([Commit(path, manifest(upload), ALWAYS, asked=asked)])[0]
+    assert await front.catalog.lookup("/c/f") == manifest(C)

@@ -1,0 +1,88 @@
+"""A small file that was stored on an assumption is stored again if the catalog does not share it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred, fail, succeed
+
+from splitd.errors import NotAFile, NotFound, UploadAborted
+from splitd.model.conditions import ALWAYS
+from splitd.model.manifest import largest_part
+from splitd.model.media import Media
+from splitd.model.traffic import Traffic
+from splitd.uploads.lanes import Intent
+from splitd.uploads.small import Again, SmallUpload
+from tests.unit.test_group_commit import DATA, Service
+
+SAID = Media("text/plain")
+
+
+@attrs.define
+class Uploading:
+    """Makes small uploads to `/f`, each of which ends in `ended`."""
+
+    service: Service
+    ended: list[bool] = attrs.Factory(list)
+
+    def begin(self, again: Again | None = None) -> SmallUpload:
+        service = self.service
+        largest = largest_part(service.layout, len(DATA))
+        intent = Intent(service.new_id(), "/f", len(DATA), largest, "", ALWAYS, service.layout)
+
+        def ended(_: SmallUpload, committed: bool) -> None:
+            self.ended.append(committed)
+
+        return SmallUpload(intent, service.group, Traffic(), ended, again)
+
+    async def refused(self, again: Again | None) -> Deferred[Any]:
+        """Let the catalog refuse an upload."""
+        held = self.service.hold()
+        upload = self.begin(again)
+        upload.write(DATA)
+        stored = upload.finish(SAID)
+        self.service.clock.advance(0)
+        await self.service.catalog.ledger.abort(f"{1:032x}", "the database has lost it")
+        held.pop().callback(None)
+        return stored
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_upload_is_done_again_with_the_same_bytes_and_headers() -> None:
+    service = await Service().start()
+    uploading = Uploading(service)
+    stored = await uploading.refused(lambda: succeed(uploading.begin()))
+    service.nodes.nodes["n0"].held = None
+    service.clock.advance(0.1)
+    manifest, created = await stored
+    assert (manifest.upload, manifest.size, manifest.said, created) == (f"{2:032x}", len(DATA), SAID, True)
+    assert await service.catalog.lookup("/f") == manifest
+    assert uploading.ended == [False, True]
+
+
+@pytest.mark.parametrize(("again", "expected"), [(None, UploadAborted), (lambda: fail(NotFound("gone")), NotFound)])
+@pytest_twisted.ensureDeferred
+async def test_the_client_is_told_why_if_it_cannot_be_done_again(
+    again: Again | None, expected: type[Exception]
+) -> None:
+    uploading = Uploading(await Service().start())
+    stored = await uploading.refused(again)
+    with pytest.raises(expected):
+        await stored
+    assert uploading.ended == [False]
+
+
+@pytest_twisted.ensureDeferred
+async def test_other_refusals_are_final() -> None:
+    service = await Service().start()
+    await service.catalog.make_collection("/f")
+    uploading = Uploading(service)
+    upload = uploading.begin(lambda: fail(AssertionError("it was done again")))
+    upload.write(DATA)
+    stored = upload.finish(SAID)
+    service.clock.advance(0)
+    with pytest.raises(NotAFile):
+        await stored
