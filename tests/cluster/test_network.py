@@ -17,7 +17,7 @@ from twisted.web.http import PotentialDataLoss
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
 from tests.cluster.proxy import BREAKING, SLOW, Fault, FaultyNetwork
-from tests.tally import TALLY
+from tests.tally import TALLY, shared
 
 UNIT = 1024
 SIZES = {"small": 6_000, "large": 90_000}
@@ -118,10 +118,15 @@ async def place(make_cluster: Callable[..., Cluster], request: pytest.FixtureReq
     await network.stop()
 
 
-def stages(size: int) -> list[int]:
-    """Return after how many bytes the fault begins: at once, in a head, in the middle, near the end, or never."""
-    part = size // 6
-    return [0, 150, part // 2, part + 300, size // 2, size + 400]
+def stages(size: str, to_server: bool) -> list[int]:
+    """Return after how many bytes the fault begins: at once, in a head, in the middle, near the end, or never.
+
+    Two tests share these, unless there is more effort: what one leaves out, that of the other size meets.
+    """
+    count = SIZES[size]
+    part = count // 6
+    all_stages = [0, 150, part // 2, part + 300, count // 2, count + 400]
+    return [all_stages[number] for number in shared(len(all_stages), odd=(size == "large") != to_server)]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -133,7 +138,7 @@ async def test_a_file_is_stored_or_not(place: Place, kind: str, to_server: bool,
     count = SIZES[size]
     if kind == "silence":
         await place.set_patience(PATIENCE_S)
-    for number, after in enumerate(stages(count)):
+    for number, after in enumerate(stages(size, to_server)):
         data = bytes([number]) * count
         place.network.begin(Fault(kind, to_server, after))
         code = await place.put(data)
@@ -155,7 +160,7 @@ async def test_a_file_is_read_whole_or_seen_to_be_not(place: Place, kind: str, t
     assert await place.put(data) == 201
     if kind == "silence":
         await place.set_patience(PATIENCE_S)
-    for after in stages(count):
+    for after in stages(size, to_server):
         place.network.begin(Fault(kind, to_server, after))
         found = await place.get()
         TALLY[f"faults of the network met by a GET: {kind}"] += place.network.met
