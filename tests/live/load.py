@@ -11,6 +11,8 @@ from hashlib import sha256
 from tests.live.clients import ask
 
 _SIZES = [0, 1, 5_000, 200_000, 2_000_000, 5_000_001]
+PAUSE_S = 0.02
+"""The pause between the requests of a client.  Without it the clients take the CPU that the daemons need to start."""
 
 
 class Client(threading.Thread):
@@ -41,6 +43,7 @@ class Client(threading.Thread):
                     f"{self._url}-{number}: PUT {stored.status} {stored.body!r}, GET {found.status} {found.body[:99]!r}"
                 )
             self.done += 1
+            self._over.wait(PAUSE_S)
 
     def end(self) -> None:
         self._over.set()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from tests.live.doors import Door, WebDAV
 from tests.live.killed_cluster import KilledCluster
+from tests.live.load import PAUSE_S
 from tests.tally import TALLY
 
 NAMES = 4
@@ -45,6 +46,7 @@ class Client(threading.Thread):
             except Exception as problem:  # an exception in a thread would be lost
                 self.wrong.append(f"{path}: {problem!r}")
                 return
+            self._over.wait(PAUSE_S)
 
     @property
     def stored(self) -> int:

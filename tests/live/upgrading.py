@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from tests.live.clients import TIMEOUT_S
-from tests.live.load import Client, load
+from tests.live.load import PAUSE_S, Client, load
 from tests.live.local_cluster import FRONT, LocalCluster
 from tests.live.processes import wait_until
 
@@ -39,6 +39,7 @@ class Kept(threading.Thread):
                 assert self._ask("PUT", data)[0] in {201, 204}
                 assert self._ask("GET") == (200, data)
                 self.done += 1
+                self._over.wait(PAUSE_S)
         except Exception as problem:
             self.wrong.append(f"request {self.done}: {problem!r}")
         finally:
