@@ -10,6 +10,7 @@ from zope.interface import implementer
 from splitd.access.grants import READ, WRITE
 from splitd.access.judge import Judge
 from splitd.access.publishing import Publishing
+from splitd.errors import AclsDisabled
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads, Segment
 from splitd.interfaces.store import IDownload, IUpload
 from splitd.model.conditions import Condition
@@ -48,7 +49,6 @@ class LimitedContinuedUploads:
     async def _begin_published(
         self, path: str, media: Media, condition: Condition, size: int | None
     ) -> ContinuedUpload:
-        # Who may publish is asked once, at the beginning: what the upload began with is what it ends with.
         refused = await self._publishing.refuse(path)
         if refused:
             raise refused
@@ -104,7 +104,18 @@ class LimitedContinuedUploads:
         refused = self._judge.refuse_change(path, condition)
         if refused:
             return fail(refused)
+        if media is not None and media.acl:
+            return Deferred.fromCoroutine(self._complete_published(path, upload, chosen, condition, media))
         return self._uploads.complete(path, upload, chosen, self._judge.own(path, condition), media)
+
+    async def _complete_published(
+        self, path: str, upload: str, chosen: Sequence[tuple[int, str]], condition: Condition, media: Media
+    ) -> tuple[Manifest, bool]:
+        # The bucket may be another one of the same name.  If it takes no ACLs any more, this one does not count.
+        refused = await self._publishing.refuse(path)
+        if refused and not isinstance(refused, AclsDisabled):
+            raise refused
+        return await self._uploads.complete(path, upload, chosen, self._judge.own(path, condition), media)
 
     def abort(self, path: str, upload: str, reason: str) -> Deferred[None]:
         """End an upload without a file; needs `write`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest_twisted
 
+from splitd.model.conditions import ALWAYS
 from tests.cluster.cluster import Cluster
 from tests.cluster.s3 import S3, SECRET, code_of, parsed, texts, write_users
 
@@ -289,3 +290,30 @@ async def test_a_bucket_that_is_there_is_not_made_again_with_something_else(user
         assert code_of(answer) == (409, "BucketAlreadyExists")
     assert texts(await users.nobody.get(public), "Name") == ["public"]
     assert (await users.nobody.get("/annas")).code == 403
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_does_not_publish_in_another_bucket_of_the_same_name(users: Askers) -> None:
+    anna, carl = users.anna, users.carl
+    assert (await anna.put("/public", b"")).code == 200
+    begun = []
+    for _ in range(2):
+        upload = texts(await anna.ask("POST", "/public/a?uploads", x_amz_acl="public-read"), "UploadId")[0]
+        part = await anna.put(f"/public/a?partNumber=1&uploadId={upload}", b"part")
+        named = f"<Part><PartNumber>1</PartNumber><ETag>{part.header('ETag')}</ETag></Part>"
+        begun.append((f"/public/a?uploadId={upload}", f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>"))
+        # The bucket goes by S3, which ends the uploads in it, and then by another door.
+        if len(begun) == 1:
+            assert (await anna.put("/public/x", b"1")).code == 200
+            assert code_of(await anna.ask("DELETE", "/public")) == (409, "BucketNotEmpty")
+            assert texts(await anna.get("/public?uploads"), "Upload/UploadId") == [upload]
+            assert (await anna.ask("DELETE", "/public/x")).code == 204
+            assert (await anna.ask("DELETE", "/public")).code == 204
+            assert (await anna.put("/public", b"")).code == 200
+    await users.cluster.front.catalog.delete("/public", ALWAYS)
+    assert (await carl.put("/public", b"")).code == 200
+    assert texts(await carl.get("/public?uploads"), "Upload/UploadId") == [begun[1][0].partition("=")[2]]
+    outcomes = [code_of(await anna.ask("POST", path, body.encode())) for path, body in begun]
+    assert outcomes == [(404, "NoSuchUpload"), (403, "AccessDenied")]
+    assert (await carl.ask("POST", begun[1][0], begun[1][1].encode())).code == 200, "an admin may publish it"
+    assert (await users.nobody.get("/public/a")).body == b"part"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from splitd.access.grants import Grants
-from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed
+from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed, UploadUnknown
 from splitd.frontends.s3.buckets.notes import Buckets
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.target import is_bucket_name
@@ -116,17 +117,35 @@ class Keys:
             raise no_such_bucket(bucket) from None
 
     async def delete_bucket(self, name: str) -> None:
-        """Delete a bucket.
+        """Delete a bucket, and end the uploads in parts that were begun in it.
 
         :raise S3Error: there is none of this name, or something is in it.
         """
         await self.bucket(name)
+        # Those that are begun in the next bucket of this name are not of this one.
+        begun = await self._uploads_in(name)
         try:
             await self._keys.delete_empty(f"/{name}/", ALWAYS)
         except NotEmpty:
             raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=name) from None
         except NotFound:
             raise no_such_bucket(name) from None
+        for start in range(0, len(begun), _PAGE):
+            ends = [Deferred.fromCoroutine(self._end(upload)) for upload in begun[start : start + _PAGE]]
+            await gatherResults(ends, consumeErrors=True)
+
+    async def _uploads_in(self, bucket: str) -> list[tuple[str, str]]:
+        """Return the path and the id of each upload in parts."""
+        found: list[tuple[str, str]] = []
+        while True:
+            page = await self.parts.list_uploads(path_of(bucket, ""), found[-1] if found else ("", ""), _PAGE)
+            found += [(each.path, each.upload) for each in page]
+            if len(page) < _PAGE:
+                return found
+
+    async def _end(self, upload: tuple[str, str]) -> None:
+        with suppress(UploadUnknown):  # it has ended meanwhile
+            await self.parts.abort(*upload, "its bucket was deleted")
 
     # Objects
 
