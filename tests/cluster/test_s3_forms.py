@@ -223,3 +223,29 @@ def test_the_policy_is_what_botocore_signs() -> None:
     conditions = json.loads(base64.b64decode(fields["policy"]))["conditions"]
     assert {"key": "x"} in conditions
     assert any("x-amz-credential" in each for each in conditions)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_condition_in_a_form_is_judged(s3: S3) -> None:
+    assert code_of(await post(s3, signed({"key": "x", "If-Match": "*"}))) == (404, "NoSuchKey")
+    assert (await post(s3, signed({"key": "x", "If-None-Match": "*"}), b"first")).code == 204
+    refused = await post(s3, signed({"key": "x", "If-None-Match": "*"}), b"second")
+    assert code_of(refused) == (412, "PreconditionFailed")
+    assert (await post(s3, signed({"key": "x", "If-Match": hashlib.md5(b"first").hexdigest()}), b"third")).code == 204
+    for name in (
+        "If-Unmodified-Since",
+        "If-Modified-Since",
+        "Content-Range",
+        "x-amz-copy-source",
+        "x-amz-if-match-size",
+    ):
+        assert code_of(await post(s3, signed({"key": "x", name: "bucket/x"}))) == (501, "NotImplemented"), name
+    assert (await s3.get("/bucket/x")).body == b"third"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_form_gives_no_metadata_that_no_answer_could_tell(s3: S3) -> None:
+    for name in ("x-amz-meta-ü", "x-amz-meta-a b", "x-amz-meta-a:"):
+        answer = await post(s3, signed({"key": "x", name: "1"}))
+        assert answer.code == 400, name
+    assert (await s3.get("/bucket/x")).code == 404

@@ -13,7 +13,7 @@ from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import unchanged_since
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
-from storaged.http import IRequest
+from storaged.http import IHeaders, IRequest
 
 _WRITES = frozenset({b"if-match", b"if-none-match"})
 _OF_OTHER_DOORS = re.compile(r"\A[0-9a-f]{32}-1\Z")
@@ -40,14 +40,14 @@ def _names(prefix: str) -> tuple[bytes, ...]:
     return tuple(f"{prefix}{name}".lower().encode() for name in names)
 
 
-def write_condition(request: IRequest) -> Condition:
-    """Read the conditions of a request that stores or deletes an object.
+def write_condition(headers: IHeaders) -> Condition:
+    """Read the conditions of a request that stores an object.
 
     :raise S3Error: they contradict each other.
     """
-    if not request.has_any_header(_WRITES):
+    if not headers.has_any_header(_WRITES):
         return ALWAYS
-    match, none_match = _tags(request, "If-Match"), _tags(request, "If-None-Match")
+    match, none_match = _tags(headers, "If-Match"), _tags(headers, "If-None-Match")
     if match is not None and none_match is not None:
         raise S3Error("InvalidRequest", "If-Match and If-None-Match cannot both be true")
     return Condition(match, none_match)
@@ -121,8 +121,8 @@ def check_source(condition: Condition, manifest: Manifest) -> None:
         ) from problem
 
 
-def _tags(request: IRequest, name: str) -> tuple[str, ...] | None:
-    values = request.header_values(name)
+def _tags(headers: IHeaders, name: str) -> tuple[str, ...] | None:
+    values = headers.header_values(name)
     return _read_tags(values) if values else None
 
 

@@ -189,10 +189,13 @@ def _without_framing(encoding: str) -> str:
 
 
 def _metadata(headers: IHeaders) -> tuple[tuple[str, str], ...]:
+    names = [name for name in headers.header_names() if name.startswith(META)]
+    for name in names:
+        if not _TOKEN.match(name):  # the field of a form may have any name, which no answer could tell
+            raise S3Error("InvalidArgument", f"{name[:100]} cannot be the name of a header", ArgumentName=name[:100])
     found = sorted(
         (name[len(META) :], decode_opaque(",".join(value.strip() for value in headers.header_values(name))))
-        for name in headers.header_names()
-        if name.startswith(META)
+        for name in names
     )
     size = sum(len(name) + len(encode_opaque(value)) for name, value in found)
     if size > MOST_METADATA:

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from splitd.access.keys import NotLooked
 from splitd.frontends.s3.answers import answer
+from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.forms.body import Form, FormBody
@@ -26,7 +27,6 @@ from splitd.frontends.s3.payload.receiving import Received, Receiver
 from splitd.frontends.s3.signing.authentication import Proof
 from splitd.frontends.s3.target import check_key
 from splitd.frontends.s3.xml import document, text
-from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import Manifest
 from storaged.http import IHeaders, reason_of, receive_body
 
@@ -137,15 +137,24 @@ async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, 
     return policy, attrs.evolve(request, proof=Proof(principal), door=request.door_of(principal))
 
 
+def _refuse_deciding(fields: FormFields) -> None:
+    """Refuse a form with a field that should decide whether the file is stored, or into what, and is not read."""
+    for name in fields.header_names():
+        decides = name.startswith(("if-", "x-amz-if-", "x-amz-copy-source")) or name == "content-range"
+        if decides and name not in {"if-match", "if-none-match"}:
+            raise S3Error("NotImplemented", f"the field {name[:100]} is not supported", Header=name[:100])
+
+
 async def _store(request: S3Request, key: str, form: Form, body: FormBody, policy: Policy) -> Manifest:
     fields = FormFields(form)
     refuse_unsupported(fields)
+    _refuse_deciding(fields)
     media = read_media(fields)
     if form.get("tagging"):
         tags = read_tags(form.get("tagging").encode("utf-8", "replace"), MOST_TAGS)
         media = msgspec.structs.replace(media, tags=tags)
     expected = read_form(fields)
-    upload = await request.keys.create(request.bucket, key, None, media, ALWAYS)
+    upload = await request.keys.create(request.bucket, key, None, media, write_condition(fields))
     try:
         wants_md5 = request.door.settings.md5 or expected.md5 is not None
         receiver = Receiver(IConsumer(upload), expected, request.make_md5 if wants_md5 else None)
