@@ -285,3 +285,11 @@ async def test_a_request_may_choose_headers_of_its_answer(s3: S3) -> None:
         for method in ("GET", "HEAD"):
             answer = await s3.ask(method, f"/bucket/x?response-content-type={wrong}")
             assert answer.code == 400, wrong
+
+
+@pytest_twisted.ensureDeferred
+async def test_tags_that_no_document_can_hold_are_refused(s3: S3) -> None:
+    for tags in ("a=%01", "%7F=a", "a=%EF%BF%BE", "%EF%BF%BF=a"):
+        assert code_of(await s3.put("/bucket/x", b"", x_amz_tagging=tags)) == (400, "InvalidTag"), tags
+    assert (await s3.put("/bucket/x", b"", x_amz_tagging="a=%F0%9F%A6%8A%09&b=%3C%26")).code == 200
+    assert texts(await s3.get("/bucket/x?tagging"), "TagSet/Tag/Value") == ["\U0001f98a\t", "<&"]

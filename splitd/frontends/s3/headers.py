@@ -22,6 +22,7 @@ MOST_METADATA = 2048
 """The most bytes of all names and values of an object's metadata together."""
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_NO_XML = re.compile("[\ufffe\uffff]")  # besides control characters
 
 _READ = frozenset(
     {
@@ -245,8 +246,8 @@ def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tupl
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid")
         if len(value) > _LONGEST_TAG_VALUE:
             raise S3Error("InvalidTag", "The TagValue you have provided is invalid")
-        if has_control(key + value):
-            raise S3Error("InvalidTag", "a tag has control characters")
+        if has_control(key + value) or _NO_XML.search(key + value):
+            raise S3Error("InvalidTag", "a tag has control characters, or others that XML cannot hold")
     if len({key for key, _ in tags}) != len(tags):
         raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
     return tuple(sorted(tags))
