@@ -26,12 +26,15 @@ def is_own(path: str) -> bool:
     return path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in {"", "/"}
 
 
-@lru_cache(maxsize=256)  # a path is checked at each of the steps that a change of it takes
 def catalog_fault_of(path: str) -> str:
     """Say why no client can give a path to anything in the catalog; empty if one can.
 
     See `splitd.model.paths.check_catalog_path`.
     """
+    return _kept_catalog_fault(path) if len(path) <= MAX_SEGMENT else _catalog_fault(path)
+
+
+def _catalog_fault(path: str) -> str:
     if is_own(path):
         return f"{OWN} is what the server needs for itself"
     if len(path) <= MAX_SEGMENT and _PLAIN.match(path):
@@ -47,12 +50,21 @@ def catalog_fault_of(path: str) -> str:
     return _too_long(path, MAX_NAME) if size > MAX_NAME else ""
 
 
-@lru_cache(maxsize=256)
 def fault_of(path: str) -> str:
     """Say why WebDAV cannot give a path; empty if it can.  See `splitd.model.paths.check_path`."""
+    return _kept_fault(path) if len(path) <= MAX_SEGMENT else _fault(path)
+
+
+def _fault(path: str) -> str:
     if len(path) <= MAX_SEGMENT and not is_own(path) and _PLAIN.match(path):
         return ""
     return catalog_fault_of(path) or shape_fault_of(path) or _too_long(path, MAX_SEGMENT)
+
+
+# A path is checked at each of the steps that a change of it takes.  Who asks for paths chooses them, so none is kept
+# that is long.
+_kept_catalog_fault = lru_cache(maxsize=256)(_catalog_fault)
+_kept_fault = lru_cache(maxsize=256)(_fault)
 
 
 def shape_fault_of(path: str) -> str:

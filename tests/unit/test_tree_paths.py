@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import nullcontext
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from splitd.errors import (
     BadName,
 )
+from splitd.model.path_faults import catalog_fault_of, fault_of
 from splitd.model.tree import basename, check_path, parent
 
 
@@ -68,3 +70,17 @@ def test_a_path_may_have_4096_bytes_and_not_one_more() -> None:
 )
 def test_a_path_lies_in_its_parent_under_its_name(path: str, folder: str, name: str) -> None:
     assert (parent(path), basename(path)) == (folder, name)
+
+
+def test_paths_that_nobody_can_have_are_not_kept_in_memory() -> None:
+    """Who asks for paths chooses how long they are."""
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            path = f"/{number}" + "a" * 50_000
+            assert fault_of(path)
+            assert catalog_fault_of(path)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
