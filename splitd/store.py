@@ -150,6 +150,10 @@ class ObjectStore:
         """Read a small file, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
         return self._read_known(path, self._read_kept, self._downloads.has_kept)
 
+    def stat_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
+        """Look up a file, if its name is in memory; see `IObjectStore.stat_soon`."""
+        return self._read_known(path, _without_bytes, lambda _: True)
+
     def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file from memory or from its nodes, if its name is in memory; see `IObjectStore.read_soon`."""
         return self._read_known(path, self._read_soon, self._downloads.has_soon)
@@ -292,6 +296,10 @@ class ObjectStore:
         return self._locks.lock(requested, condition, self._uploads.empty_file()).addCallback(
             lambda is_new: (requested, is_new)
         )
+
+
+def _without_bytes(manifest: Manifest) -> Kept:
+    return manifest, b""
 
 
 def _with_its_file(data: bytes | None, manifest: Manifest) -> Kept | None:

@@ -108,6 +108,10 @@ class LimitedStore:
         """Read a small file, if all of it and its name are in memory; needs `read`."""
         return self._store.read_kept(path) if READ in self._grants.rights(path) else None
 
+    def stat_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
+        """Look up a file, if its name is in memory; needs `read`."""
+        return self._store.stat_soon(path) if READ in self._grants.rights(path) else None
+
     def read_soon(self, path: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small file, if its name is in memory; needs `read`."""
         return self._store.read_soon(path) if READ in self._grants.rights(path) else None

@@ -19,7 +19,7 @@ from storaged.system.buffers import Piece
 from storaged.system.ranges import Span
 
 Kept = tuple[Manifest, bytes]
-"""A file that is in memory, and all its bytes."""
+"""A file that is in memory, and all its bytes, if they are wanted."""
 
 
 @attrs.frozen
@@ -130,6 +130,15 @@ class IObjectStore(Interface):
         :return: the file; None if only `open` can tell; or a Deferred that fires with one of the two.  It does not
             fail, and cancelling it changes nothing.
         :raise SplitdError: see `open`, which fails with the same error.
+        """
+
+    def stat_soon(path: str) -> Kept | Deferred[Kept | None] | None:
+        """Look up a file, if its name is in memory.  Nothing is waited for but a proof of the catalog that the file is
+        still there.
+
+        :return: the file, with no bytes; None if only `stat` can tell; or a Deferred that fires with one of the two. It
+            does not fail, and cancelling it changes nothing.
+        :raise SplitdError: see `stat`, which fails with the same error.
         """
 
     def read_soon(path: str) -> Kept | Deferred[Kept | None] | None:

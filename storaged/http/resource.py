@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from traceback import clear_frames
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
@@ -12,10 +14,12 @@ from twisted.python.failure import Failure
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
 
+_READS = frozenset({b"GET", b"HEAD"})
+
 
 class StreamingResource:
     """Answers requests by a coroutine, `respond`, and those that need little waiting by `respond_at_once` and
-    `put_at_once`.
+    `store_at_once`.
     """
 
     _log = Logger()
@@ -33,24 +37,56 @@ class StreamingResource:
             Deferred.fromCoroutine(self._answer(request)).addErrback(self.failed, request)
 
     def _answer_at_once(self, request: IRequest) -> bool | Deferred[bool]:
-        if request.method == b"GET":
+        if request.method in _READS:
             return self.respond_at_once(request)
         return request.method == b"PUT" and request.body.complete and self.put_at_once(request)
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:  # noqa: ARG002 - for subclasses
-        """Answer a GET without a coroutine and its Deferreds, if nothing has to be decided on the way.
+        """Answer a GET or a HEAD without a coroutine and its Deferreds, if nothing has to be decided on the way.
 
         :return: whether it is answered, or a Deferred that fires with that; if it is not, nothing was written, and
             `respond` gets it.  Nobody cancels the Deferred: what is written to a client that has left is dropped.
         """
         return False
 
-    def put_at_once(self, request: IRequest) -> bool:  # noqa: ARG002 - for subclasses
+    def put_at_once(self, request: IRequest) -> bool:
         """Take a PUT whose body has arrived with its head.
 
         :return: whether it is answered, or will be; if not, nothing was done, and `respond` gets it.
         """
-        return False
+        body = request.body
+        data = None if body.length is None else body.early
+        stored = self.store_at_once(request, data) if data else None
+        if stored is None:
+            return False
+        body.drop_early()
+        stored.addCallbacks(self.answer_stored, self._not_stored, callbackArgs=(request,), errbackArgs=(request,))
+        stored.addErrback(self.failed, request)
+        return True
+
+    def store_at_once(self, request: IRequest, data: bytes) -> Deferred[Any] | None:  # noqa: ARG002 - for subclasses
+        """Begin to store the body of a PUT without a coroutine, if nothing has to be decided on the way.
+
+        :param data: the whole body, at least one byte.
+        :return: a Deferred that fires with what `answer_stored` gets, or fails with what `judge` answers; None if
+            nothing was begun, and `respond` gets the request.
+        """
+        return None
+
+    def answer_stored(self, stored: Any, request: IRequest) -> None:
+        """Answer a PUT of `store_at_once`."""
+        raise NotImplementedError
+
+    async def judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what a request asks for, and answer with its error, if there is one.
+
+        :raise BodyBroken: the client has left.
+        """
+        raise NotImplementedError
+
+    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
+        judged = Deferred.fromCoroutine(self.judge(request, failure.raiseException))
+        return judged.addCallback(lambda _: _forget_raising(failure))
 
     def _go_on(self, answered: bool, request: IRequest) -> Deferred[None] | None:
         return None if answered or request.is_gone else Deferred.fromCoroutine(self._answer(request))
@@ -75,6 +111,16 @@ class StreamingResource:
         :raise BodyBroken: the client has left.
         """
         raise NotImplementedError
+
+
+def _forget_raising(failure: Failure) -> None:
+    """Take the frames away that `raiseException` has added to an exception.
+
+    They refer to the failure.  That makes a cycle, and what the frames hold, as a request and its body, would stay
+    until a garbage collection.
+    """
+    assert failure.value is not None
+    failure.value.__traceback__ = failure.tb
 
 
 async def receive_body(request: IRequest, consumer: IConsumer, broken: Deferred[Exception]) -> None:

@@ -73,15 +73,18 @@ class RawClient(Protocol):
         lines = [f"{method} {path} HTTP/1.1", "Host: test", *headers, "", ""]
         self.send("\r\n".join(lines).encode())
 
-    async def answer(self) -> RawAnswer:
-        """Return the next answer; `100 Continue` counts as one."""
+    async def answer(self, method: str = "GET") -> RawAnswer:
+        """Return the next answer; `100 Continue` counts as one.
+
+        :param method: that of the request: the answer to a HEAD tells the length of a body that does not come.
+        """
         await self.until(lambda: b"\r\n\r\n" in self.received)
         head = bytes(self.received).partition(b"\r\n\r\n")[0]
         assert head, "the connection ended without an answer"
         status, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         code = int(status.split()[1])
-        size = 0 if code in {100, 204, 304} else int(headers.get("content-length", "0"))
+        size = 0 if code in {100, 204, 304} or method == "HEAD" else int(headers.get("content-length", "0"))
         start = len(head) + 4
         await self.until(lambda: len(self.received) >= start + size)
         body = bytes(self.received[start : start + size])

@@ -92,13 +92,14 @@ async def test_the_answer_says_what_it_says_after_a_wait(
     for path, media in zip(paths, MEDIA, strict=True):
         assert (await cluster.put(path, BODY, **media)).code == 201
     watching, before = await remembered(cluster, *paths), hits(cluster)
-    for number, path in enumerate(paths):
+    asked = ((path, method) for path in paths for method in ("GET", "HEAD"))
+    for number, (path, method) in enumerate(asked):
         origin = {"Origin": "http://app.example"}
-        at_once = await cluster.get(path, **origin)
+        at_once = await cluster.ask(method, path, **origin)
         assert watching.left == number
-        waited = await cluster.get(path, **origin, **WAITED)
+        waited = await cluster.ask(method, path, **origin, **WAITED)
         assert watching.left == number + 1
-        assert at_once.body == BODY
+        assert at_once.body == (BODY if method == "GET" else b"")
         assert told(at_once) == told(waited)
     assert hits(cluster) == before + 2 * len(paths)
 
@@ -127,6 +128,7 @@ async def test_a_kept_file_is_answered_by_the_same_rules(
         assert (await cluster.get("/file", **headers)).code == code, headers
     for path, code in [("/file/", 404), ("/file?zip", 404), ("/file?x=y", 200), ("/FILE", 404), ("/%66ile", 200)]:
         assert (await cluster.get(path)).code == code, path
+        assert (await cluster.ask("HEAD", path)).code == code, path
     head = await cluster.ask("HEAD", "/file")
     assert (head.code, head.header("Content-Length"), head.body) == (200, str(len(BODY)), b"")
 
@@ -140,11 +142,12 @@ async def test_a_new_version_and_a_deletion_are_seen_at_once(
     for body in (b"one", b"two", b""):
         await cluster.put("/file", body)
         assert [(await cluster.get("/file")).body for _ in range(3)] == [body] * 3
+        assert (await cluster.ask("HEAD", "/file")).header("Content-Length") == str(len(body))
     await cluster.put("/file", b"three")
     await cluster.ask("MOVE", "/file", Destination="/moved")
     assert [(await cluster.get(path)).code for path in ("/file", "/moved")] == [404, 200]
     await cluster.ask("DELETE", "/moved")
-    assert (await cluster.get("/moved")).code == 404
+    assert [(await cluster.ask(method, "/moved")).code for method in ("GET", "HEAD")] == [404, 404]
     await cluster.ask("MKCOL", "/moved")
     assert (await cluster.get("/moved")).header("Content-Type") != "application/octet-stream"
 
@@ -156,7 +159,8 @@ async def test_a_kept_file_is_read_by_those_only_who_may(make_guarded: Callable[
         assert (await cluster.put(path, BODY, Authorization=WILMA)).code == 201
     for _ in range(2):  # the second time, each login is remembered
         codes = {
-            name: [(await cluster.get(path, **login)).code for path in ("/f", "/public/p", "/anna/secret/s")]
+            name: [(await cluster.ask(method, path, **login)).code for path in ("/f", "/public/p", "/anna/secret/s")]
+            for method in ("GET", "HEAD")
             for name, login in {
                 "anna": {"Authorization": ANNA},
                 "rita": {"Authorization": RITA},

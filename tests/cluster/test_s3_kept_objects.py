@@ -62,6 +62,9 @@ async def test_the_answer_says_what_it_says_after_a_wait(s3: S3, headers: dict[s
         waited = await s3.get(f"/bucket/{key}", **WAITED)
         assert answers[0].body == DATA
         assert all(told(answer) == told(waited) for answer in answers)
+        heads = [await s3.ask("HEAD", f"/bucket/{key}", **how) for how in ({}, WAITED)]
+        assert told(heads[0]) == told(heads[1])
+        assert (heads[0].code, heads[0].header("Content-Length")) == (200, str(len(DATA)))
 
 
 @pytest_twisted.ensureDeferred
@@ -108,7 +111,9 @@ async def test_a_new_version_and_a_deletion_are_seen_at_once(s3: S3) -> None:
     for data in (b"one", b"two", b""):
         await s3.put("/bucket/a", data)
         assert [(await s3.get("/bucket/a")).body for _ in range(3)] == [data] * 3
+        assert (await s3.ask("HEAD", "/bucket/a")).header("Content-Length") == str(len(data))
     await s3.put("/bucket/a", b"three")
     assert (await s3.get("/bucket/a")).body == b"three"
     assert (await s3.ask("DELETE", "/bucket/a")).code == 204
     assert code_of(await s3.get("/bucket/a")) == (404, "NoSuchKey")
+    assert (await s3.ask("HEAD", "/bucket/a")).code == 404

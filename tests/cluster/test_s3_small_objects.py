@@ -8,7 +8,8 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from botocore.credentials import Credentials
 from twisted.internet.defer import Deferred, gatherResults
 
 from splitd.frontends.s3.buckets.notes import owner_of
+from splitd.frontends.s3.signing.canonical import EMPTY_SHA256, Scope, sign, signing_key
+from splitd.frontends.s3.signing.stated import SIGNED_CHUNKS, UNSIGNED_CHUNKS
 from storaged.http import StreamingRequest
 from storaged.system.sizes import Size
+from tests.clocks import StillReactor
 from tests.cluster.cluster import Cluster
 from tests.cluster.garbage import garbage
 from tests.cluster.raw import RawAnswer, connect
@@ -46,13 +50,38 @@ def digest(kind: str, data: bytes = BODY) -> str:
 
 CRC32 = base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode()
 
+CHUNKED = {"Content-Encoding": "aws-chunked", "x-amz-decoded-content-length": str(len(BODY))}
+TRAILED = {**CHUNKED, "x-amz-trailer": "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm": "CRC32"}
+LIMITS = (
+    "requests: {in_all: 100, per_client: 50}\nuploads: {in_all: 3}\nrates: {per_address: 100MB}\n"
+    "work: {at_once: 20, waiting: 20}\n"
+)
+
+
+def framed(*pieces: bytes, crc32: str = "") -> bytes:
+    """Return pieces in chunks without signatures, and a trailer."""
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return chunks + b"0\r\n" + (f"x-amz-checksum-crc32:{crc32}\r\n".encode() if crc32 else b"") + b"\r\n"
+
+
+def signed_chunks(data: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return bytes in one chunk, which is signed with the headers of its request."""
+    time, seed = headers["X-Amz-Date"], headers["Authorization"][-64:]
+    scope, out = Scope(time[:8], "us-east-1", "s3"), b""
+    for piece in (data, b""):
+        digest = hashlib.sha256(piece).hexdigest()
+        text = f"AWS4-HMAC-SHA256-PAYLOAD\n{time}\n{scope}\n{seed}\n{EMPTY_SHA256}\n{digest}"
+        seed = sign(signing_key(SECRET, scope), text)
+        out += b"%x;chunk-signature=%b\r\n%b\r\n" % (len(piece), seed.encode(), piece)
+    return out
+
 
 @attrs.frozen
 class Case:
     """A request, and the status of its answer.
 
     :param is_short: whether it is answered without a coroutine.
-    :param sent: the body, if it is not the one that is signed.
+    :param sent: the body, if it is not the one that is signed; or what makes it of the signed headers.
     :param is_there: whether there is an object before.
     """
 
@@ -60,14 +89,21 @@ class Case:
     code: int
     is_short: bool = False
     body: bytes = BODY
-    sent: bytes | None = None
+    sent: bytes | Callable[[Mapping[str, str]], bytes] | None = None
     path: str = "/bucket/key"
     is_there: bool = False
     signs_body: bool = True
+    payload: str = ""  # what is said of the hash of the body, if it is not that
 
 
 def stored(headers: dict[str, str], **more: Any) -> Case:
     return Case(headers, 200, is_short=True, **more)
+
+
+def in_chunks(code: int = 200, *pieces: bytes, crc32: str = CRC32, **more: Any) -> Case:
+    """Return a request whose body is framed, without signatures."""
+    sent = framed(*(pieces or (BODY,)), crc32=crc32)
+    return Case(**{"headers": TRAILED, "code": code, "is_short": True, "sent": sent, "payload": UNSIGNED_CHUNKS} | more)
 
 
 CASES = {
@@ -114,6 +150,33 @@ CASES = {
     "no bucket": Case({}, 404, path="/other/key"),
     "no name of a bucket": Case({}, 404, path="/B/key"),
     "a long key": Case({}, 400, path="/bucket/" + "k" * 1025),
+    "in a chunk": in_chunks(),
+    "in chunks": in_chunks(200, BODY[:7], BODY[7:4000], BODY[4000:], is_there=True),
+    "in a chunk, without a trailer": in_chunks(crc32="", headers=CHUNKED),
+    "in a chunk, with another MD5": in_chunks(400, headers={**TRAILED, "Content-MD5": digest("md5", b"")}),
+    "in a chunk, and encoded": in_chunks(headers={**TRAILED, "Content-Encoding": "compress,aws-chunked"}),
+    "in a chunk, only if new": in_chunks(412, headers={**TRAILED, "If-None-Match": "*"}, is_there=True, is_short=False),
+    "in a chunk, of another CRC32": in_chunks(400, crc32="AAAAAA==", is_there=True),
+    "in a chunk, of no CRC32": in_chunks(400, crc32="", is_there=True),
+    "in a chunk, of a CRC32 that was not announced": in_chunks(400, headers=CHUNKED),
+    "in a chunk that is longer than told": in_chunks(400, BODY, b"x", is_there=True),
+    "in a chunk that is shorter than told": in_chunks(400, BODY[1:], is_there=True),
+    "in a chunk that breaks off": in_chunks(400, sent=framed(BODY)[:-10], is_there=True),
+    "in no chunk": in_chunks(400, sent=BODY),
+    "in a chunk, of no length": in_chunks(411, headers={"Content-Encoding": "aws-chunked"}, is_short=False),
+    "in no chunk, and empty": in_chunks(
+        headers={**CHUNKED, "x-amz-decoded-content-length": "0"}, sent=framed(), body=b"", is_short=False
+    ),
+    "in a signed chunk": in_chunks(
+        headers=CHUNKED, sent=partial(signed_chunks, BODY), payload=SIGNED_CHUNKS, is_there=True
+    ),
+    "in a chunk with a wrong signature": in_chunks(
+        403,
+        headers=CHUNKED,
+        sent=lambda headers: signed_chunks(BODY, headers).replace(BODY, BODY[::-1]),
+        payload=SIGNED_CHUNKS,
+        is_there=True,
+    ),
 }
 
 
@@ -135,18 +198,23 @@ async def ask(
     if not case.signs_body:
         request.context["client_config"] = UNSIGNED
     if key is not None:
-        S3SigV4Auth(Credentials(*key), "s3", "us-east-1").add_auth(request)
+        auth: Any = S3SigV4Auth(Credentials(*key), "s3", "us-east-1")
+        if case.payload and method == "PUT":
+            auth.payload = lambda _: case.payload
+        auth.add_auth(request)
     assert cluster.front is not None
     assert cluster.front.endpoints.s3_port is not None
     client = await connect(cluster.front.endpoints.s3_port.getHost().port)
     sent = data if case.sent is None or method != "PUT" else case.sent
+    if callable(sent):
+        sent = sent(request.headers)
     lines = [
         f"{name}: {value if isinstance(value, str) else value.decode()}" for name, value in request.headers.items()
     ]
     sized = [f"Content-Length: {len(sent)}"] if method == "PUT" else []
     host = cluster.s3_url.partition("://")[2]
     client.send("\r\n".join([f"{method} {case.path} HTTP/1.1", f"Host: {host}", *lines, *sized, "", ""]).encode(), sent)
-    answer = await client.answer()
+    answer = await client.answer(method)
     client.leave()
     return answer
 
@@ -179,10 +247,14 @@ async def both(s3: S3, case: Case, watching: Watching, method: str = "PUT") -> l
     return answers
 
 
-@pytest.mark.parametrize("etag", ["md5", "version"])
+@pytest.mark.parametrize(("etag", "limits"), [("md5", ""), ("version", LIMITS)])
 @pytest_twisted.ensureDeferred
-async def test_an_object_is_stored_or_refused_as_after_a_wait(make_cluster: Callable[..., Cluster], etag: str) -> None:
-    cluster = await started(make_cluster, s3_etag=etag)
+async def test_an_object_is_stored_or_refused_as_after_a_wait(
+    make_cluster: Callable[..., Cluster], tmp_path: Path, etag: str, limits: str
+) -> None:
+    file = tmp_path / "limits.yaml"
+    file.write_text(limits)
+    cluster = await started(make_cluster, s3_etag=etag, **({"limits": str(file)} if limits else {}))
     s3, watching = S3(cluster), watch_s3(cluster.front)
     for name, case in CASES.items():
         if etag == "version" and "If-Match" in case.headers and case.code == 200:
@@ -222,11 +294,17 @@ async def test_an_object_that_is_not_in_memory_is_read_as_after_a_wait(make_clus
         ("a/", 404, False),
         ("a?partNumber=1", 206, False),
     ):
-        case = Case({}, code, is_short=is_short, path=f"/bucket/{key}")
-        got, _, slow, _ = await both(s3, case, watching, "GET")
-        assert told(got) == told(slow), key
-        assert got.code == code, key
-        assert got.headers.get("last-modified") == slow.headers.get("last-modified")
+        for method in ("GET", "HEAD"):
+            # The head of an empty object needs no bytes either.
+            case = Case({}, code, is_short=is_short or (key, method) == ("empty", "HEAD"), path=f"/bucket/{key}")
+            got, whole, slow, _ = await both(s3, case, watching, method)
+            assert told(got) == told(slow), (method, key)
+            assert got.code == code, (method, key)
+            assert (
+                got.headers.get("last-modified")
+                == slow.headers.get("last-modified")
+                == whole.headers.get("last-modified")
+            )
 
 
 @pytest_twisted.ensureDeferred
@@ -286,6 +364,9 @@ async def test_an_object_is_stored_and_read_by_those_only_who_may(
             got = await ask(cluster, "GET", case, {}, key if name else None)
             assert (put.code, got.code) == expected, name
             assert watching.left - before == left, name
+            head = await ask(cluster, "HEAD", case, {}, key if name else None)
+            assert head.code == got.code, name
+            assert watching.left - before == left + (got.code != 200), name
 
 
 @pytest.mark.parametrize("setting", ["", "node_request_ids", "limits"])
@@ -302,7 +383,7 @@ async def test_the_logs_and_the_metrics_tell_it_as_after_a_wait(
     for case in (Case({}, 200), Case({}, 400, sent=BODY[::-1])):
         for slowly in ({}, SLOWLY):
             assert (await ask(cluster, "PUT", case, slowly)).code == case.code
-    assert watching.left == (4 if setting else 2)
+    assert watching.left == (4 if setting == "node_request_ids" else 2)
 
     def lines(file: Path) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in (file.read_text() if file.exists() else "").splitlines()]
@@ -333,7 +414,14 @@ async def test_of_several_that_store_at_once_one_makes_the_object(make_cluster: 
 async def test_a_request_that_was_answered_is_freed_at_once(make_cluster: Callable[..., Cluster]) -> None:
     cluster = await started(make_cluster)
     watching = watch_s3(cluster.front)
-    for method, name in (("PUT", "plain"), ("GET", "plain"), ("PUT", "another MD5"), ("PUT", "another CRC32")):
+    for method, name in (
+        ("PUT", "plain"),
+        ("GET", "plain"),
+        ("HEAD", "plain"),
+        ("PUT", "another MD5"),
+        ("PUT", "in chunks"),
+        ("PUT", "in a chunk, of another CRC32"),
+    ):
         case = CASES[name]
         await ask(cluster, method, case, case.headers)
         with garbage() as found:
@@ -342,3 +430,31 @@ async def test_a_request_that_was_answered_is_freed_at_once(make_cluster: Callab
             await cluster.status()  # the last ones may be on their way still
         assert found[StreamingRequest] <= 1, (method, name)
     assert watching.left == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_small_object_that_comes_with_its_head_is_paid_for(make_cluster: Callable[..., Cluster]) -> None:
+    from twisted.internet import reactor
+
+    still = StillReactor(reactor)
+    cluster = make_cluster(small_part=Size(128 * 1024), front_reactor=still)
+    cluster.s3_key = KEY
+    limits = cluster.folder.parent / "limits.yaml"
+    limits.write_text("rates: {per_address: 16KiB}\n")
+    cluster.settings["limits"] = str(limits)
+    await cluster.start()
+    assert (await S3(cluster).put("/bucket", b"")).code == 200
+    watching = watch_s3(cluster.front)
+    for _ in range(2):  # the first one may be taken without a debt
+        assert (await ask(cluster, "PUT", Case({}, 200, body=bytes(15_000)), {})).code == 200
+    assert watching.left == 0
+    getting = Deferred.fromCoroutine(ask(cluster, "GET", Case({}, 200), {}))
+    seconds = 0
+    while not getting.called:
+        for _ in range(3):
+            await cluster.status()  # meanwhile it would be answered
+        if not getting.called:
+            still.advance(1)
+            seconds += 1
+    assert (await getting).code == 200
+    assert seconds >= 1

@@ -154,7 +154,7 @@ def test_no_call_is_forgotten() -> None:
     uploads = {name for name in vars(LimitedContinuedUploads) if not name.startswith("_")}
     assert uploads == {*(name.partition(" ")[0] for name in CONTINUED), "list_uploads"}
     own = {"stat", "find_key", "list_members", "details", "unlock"}  # which have tests of their own
-    own |= {"read_kept", "read_soon", "create_soon"}
+    own |= {"read_kept", "read_soon", "stat_soon", "create_soon"}
     assert offered - own == {name.partition(" ")[0] for name in CALLS.keys() - CONTINUED} - {"requested"} | {"bin"}
 
 
@@ -162,9 +162,9 @@ def test_no_call_is_forgotten() -> None:
 def test_what_is_in_memory_is_given_to_those_who_may_read_it(grants: Rights, path: str) -> None:
     recorder = Recorder()
     store = LimitedStore(recorder, recorder, recorder, recorder, Principal("anna", Grants(grants)))
-    read = store.read_kept(path), store.read_soon(path)
+    read = store.read_kept(path), store.read_soon(path), store.stat_soon(path)
     may_read = READ in naive(grants, path)
-    assert ([each is not None for each in read], recorder.calls) == ([may_read] * 2, 2 * may_read)
+    assert ([each is not None for each in read], recorder.calls) == ([may_read] * 3, 3 * may_read)
 
 
 @given(GRANTS, PATHS, st.booleans())

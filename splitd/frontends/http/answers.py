@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.python.failure import Failure
-
 from splitd.frontends.http.times import format_time
 from splitd.model.manifest import Manifest
 from storaged.http import IRequest
@@ -24,16 +22,6 @@ class Refused(Exception):
         self.status = status
         self.condition = condition
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
-def forget_raising(failure: Failure) -> None:
-    """Take the frames away that `raiseException` has added to an exception.
-
-    They refer to the failure.  That makes a cycle, and what the frames hold, as a request and its body, would stay
-    until a garbage collection.
-    """
-    assert failure.value is not None
-    failure.value.__traceback__ = failure.tb
 
 
 def answer(request: IRequest, status: int, body: bytes = b"", content_type: str = "") -> None:

@@ -86,7 +86,10 @@ def _end(manifest: Manifest) -> bytes:
 
 
 def send_whole(request: IRequest, manifest: Manifest, data: bytes) -> None:
-    """Answer with all bytes of a file, which are not so many that its client should have to pause them."""
+    """Answer with all bytes of a file, which are not so many that its client should have to pause them.
+
+    :param data: the bytes; none if only the head of the answer was asked for.
+    """
     request.describe(_lines_of_whole(manifest))
     request.write(data)
     request.finish()

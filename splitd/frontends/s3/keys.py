@@ -194,6 +194,10 @@ class Keys:
         """Read a small object, if all of it and its name are in memory; see `IObjectStore.read_kept`."""
         return self._store.read_kept(path_of(bucket, key)) if is_bucket_name(bucket) else None
 
+    def stat_soon(self, bucket: str, key: str) -> Kept | Deferred[Kept | None] | None:
+        """Look up an object, if its name is in memory; see `IObjectStore.stat_soon`."""
+        return self._store.stat_soon(path_of(bucket, key)) if is_bucket_name(bucket) else None
+
     def read_soon(self, bucket: str, key: str) -> Kept | Deferred[Kept | None] | None:
         """Read a small object, if its name is in memory; see `IObjectStore.read_soon`."""
         return self._store.read_soon(path_of(bucket, key)) if is_bucket_name(bucket) else None

@@ -7,12 +7,10 @@ from functools import partial
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from splitd.access.grants import Principal
 from splitd.access.keys import NotLooked
 from splitd.errors import Busy, LoginRequired, SplitdError
-from splitd.frontends.http.answers import forget_raising
 from splitd.frontends.http.entering import Entering
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
@@ -59,15 +57,14 @@ class S3Resource(StreamingResource):
         self._authenticator = authenticator
         self._limit = limit
         self._entering = Entering(limits)
-        self._is_limited = limits is not None
         self._doors: dict[Principal, S3Door] = {}  # those of the present users
         self._doors_of: object = None
         # The request that a short way has just left to `respond`, if its signature is good.
         self._proven: S3Request | None = None
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
-        """Answer with a small object that is in memory, or whose parts only have to come from their nodes.  All else is
-        left to `respond`, errors too.
+        """Answer with a small object that is in memory, or whose parts only have to come from their nodes, or with what
+        a HEAD asks for of an object.  All else is left to `respond`, errors too.
         """
         self._proven = None
         if request.has_any_header(DECIDING):
@@ -76,9 +73,12 @@ class S3Resource(StreamingResource):
             asked = self._prove_at_once(request)
             if asked is None or not self._entering.at_once(request):
                 return False
-            # Nodes are told of requests by the contexts of coroutines.
             keys = asked.keys
-            read = keys.read_kept if self._door.settings.tells_nodes else keys.read_soon
+            if request.method == b"HEAD":
+                read = keys.stat_soon
+            else:
+                # Nodes are told of requests by the contexts of coroutines.
+                read = keys.read_kept if self._door.settings.tells_nodes else keys.read_soon
             kept = read(asked.bucket, asked.key)
         except (NotLooked, S3Error, SplitdError):
             return False
@@ -91,37 +91,29 @@ class S3Resource(StreamingResource):
         send_kept(asked, *kept)
         return True
 
-    def put_at_once(self, request: IRequest) -> bool:
+    def store_at_once(self, request: IRequest, data: bytes) -> Deferred[tuple[Manifest, bool]] | None:
         """Store a small object whose bytes are there.  All else is left to `respond`, also what can be refused before
         anything is stored.
         """
         self._proven = None
-        if self._is_limited or self._door.settings.tells_nodes or request.body.length is None:
-            return False
-        if request.has_any_header(DECIDING_PUT):
-            return False
-        data = request.body.early
-        if not data:
-            return False
+        if self._door.settings.tells_nodes or request.has_any_header(DECIDING_PUT):
+            return None
         try:
             asked = self._prove_at_once(request)
             if asked is None:
-                return False
+                return None
             refuse_deciding(put_object, request)
-            stored = put_soon(asked, data)
+            stored = put_soon(asked, data) if self._entering.at_once(request) else None
         except (NotLooked, S3Error, SplitdError):
-            return False
-        if stored is None:
-            return False
-        self._proven = None
-        request.setHeader("x-amz-request-id", request.id)
-        stored.addCallbacks(_answer_stored, self._not_stored, callbackArgs=(asked,), errbackArgs=(request,))
-        stored.addErrback(self.failed, request)
-        return True
+            return None
+        if stored is not None:
+            self._proven = None
+            request.setHeader("x-amz-request-id", request.id)
+        return stored
 
-    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
-        judged = Deferred.fromCoroutine(self._judge(request, failure.raiseException))
-        return judged.addCallback(lambda _: forget_raising(failure))
+    def answer_stored(self, stored: tuple[Manifest, bool], request: IRequest) -> None:
+        """Answer that an object is stored."""
+        answer_stored(request, stored[0])
 
     def _prove_at_once(self, request: IRequest) -> S3Request | None:
         """Return a request for an object itself, after its signature was found good; None for all others."""
@@ -138,9 +130,9 @@ class S3Resource(StreamingResource):
         if self._door.settings.tells_nodes:
             doing_for([request.id])
         request.body.greet_empty()
-        await self._judge(request, partial(self._dispatch, request))
+        await self.judge(request, partial(self._dispatch, request))
 
-    async def _judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
+    async def judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
         """Do what a request asks for, and answer with its error, if there is one."""
         try:
             await work()
@@ -233,10 +225,6 @@ class S3Resource(StreamingResource):
             request.abort()
         else:
             refuse(request, problem, _path_of(request))
-
-
-def _answer_stored(stored: tuple[Manifest, bool], asked: S3Request) -> None:
-    answer_stored(asked, stored[0])
 
 
 def _path_of(request: IRequest) -> str:

@@ -7,11 +7,10 @@ from functools import partial
 
 from cachetools import LRUCache
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from splitd.access.grants import Principal
 from splitd.errors import Busy, LoginRequired, SplitdError
-from splitd.frontends.http.answers import Refused, forget_raising
+from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.content import send_whole
 from splitd.frontends.http.cors import greet_page
 from splitd.frontends.http.entering import Entering
@@ -100,8 +99,8 @@ class WebdavResource(StreamingResource):
         self._doors_of: object = None
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:
-        """Answer with a small file that is in memory, or whose parts only have to come from their nodes.  All else is
-        left to `respond`, errors too.
+        """Answer with a small file that is in memory, or whose parts only have to come from their nodes, or with what a
+        HEAD asks for of a file.  All else is left to `respond`, errors too.
         """
         if request.has_any_header(DECIDING):
             return False
@@ -112,9 +111,12 @@ class WebdavResource(StreamingResource):
             target = parse_target(request.uri, self._base)
             if target.slash or target.has_parameter("zip") or not self._entering.at_once(request):
                 return False
-            # Nodes are told of requests by the contexts of coroutines.
             store = door.store
-            read = store.read_kept(target.path) if self._tells_nodes else store.read_soon(target.path)
+            if request.method == b"HEAD":
+                read: Kept | Deferred[Kept | None] | None = store.stat_soon(target.path)
+            else:
+                # Nodes are told of requests by the contexts of coroutines.
+                read = store.read_kept(target.path) if self._tells_nodes else store.read_soon(target.path)
         except (Refused, SplitdError):
             return False
         return read.addCallback(self._send, request) if isinstance(read, Deferred) else self._send(read, request)
@@ -128,41 +130,32 @@ class WebdavResource(StreamingResource):
         send_whole(request, *read)
         return True
 
-    def put_at_once(self, request: IRequest) -> bool:
+    def store_at_once(self, request: IRequest, data: bytes) -> Deferred[tuple[Manifest, bool]] | None:
         """Store a small file whose bytes are there, if there is no condition.  All else is left to `respond`, also what
         can be refused before anything is stored.
         """
-        if self._tells_nodes or request.body.length is None:
-            return False
-        if request.has_any_header(DECIDING_PUT):
-            return False
-        data = request.body.early
-        if not data:
-            return False
+        if self._tells_nodes or request.has_any_header(DECIDING_PUT):
+            return None
         try:
             door = self._door_at_once(request)
             if door is None:
-                return False
+                return None
             target = parse_target(request.uri, self._base)
             if target.slash or fault_of(target.shown) or not self._entering.at_once(request):
-                return False
+                return None
             upload = door.store.create_soon(target.path, len(data), parse_media(request), ALWAYS)
         except (Refused, SplitdError):
-            return False
+            return None
         if upload is None:
-            return False
-        request.body.drop_early()
+            return None
         if self._cors is not None:
             greet_page(request, self._cors)
         upload.write(data)
-        stored = upload.finish()
-        stored.addCallbacks(_answer_stored, self._not_stored, callbackArgs=(request,), errbackArgs=(request,))
-        stored.addErrback(self.failed, request)
-        return True
+        return upload.finish()
 
-    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
-        judged = Deferred.fromCoroutine(self._judge(request, failure.raiseException))
-        return judged.addCallback(lambda _: forget_raising(failure))
+    def answer_stored(self, stored: tuple[Manifest, bool], request: IRequest) -> None:
+        """Answer that a file is stored."""
+        answer_stored(request, stored[0], created=stored[1])
 
     def _door_at_once(self, request: IRequest) -> Door | None:
         """Return the door for the user who sends a request; None if that needs a wait, or a refusal."""
@@ -185,7 +178,7 @@ class WebdavResource(StreamingResource):
             return
         if self._cors is not None and greet_page(request, self._cors):
             return
-        await self._judge(request, partial(self._serve, request))
+        await self.judge(request, partial(self._serve, request))
 
     async def _serve(self, request: IRequest) -> None:
         if self._guard is None:
@@ -199,7 +192,7 @@ class WebdavResource(StreamingResource):
             await waiting
         await self._dispatch(request, door)
 
-    async def _judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
+    async def judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
         """Do what a request asks for, and answer with its error, if there is one."""
         try:
             await work()
@@ -266,7 +259,3 @@ class WebdavResource(StreamingResource):
             request.abort()
         else:
             refuse(request, refused)
-
-
-def _answer_stored(stored: tuple[Manifest, bool], request: IRequest) -> None:
-    answer_stored(request, stored[0], created=stored[1])

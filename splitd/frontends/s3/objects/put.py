@@ -15,11 +15,11 @@ from splitd.frontends.s3.door import OWNER, S3Request
 from splitd.frontends.s3.headers import describe_checksum, etag_of, read_media
 from splitd.frontends.s3.payload.expected import Expected, refuse_no_length
 from splitd.frontends.s3.payload.hashing import INLINE
-from splitd.frontends.s3.payload.receiving import Received, check_whole, receive
+from splitd.frontends.s3.payload.receiving import Received, check_whole, receive, without_framing
 from splitd.interfaces.store import IUpload
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
-from storaged.http import reason_of
+from storaged.http import IRequest, reason_of
 
 DECIDING = frozenset({b"origin", b"x-amz-copy-source", OWNER})
 """The headers that decide whether a PUT without a query stores its body, and how it is answered, in lower case, but for
@@ -34,25 +34,29 @@ async def put_object(request: S3Request) -> None:
     upload = await request.keys.create(
         request.bucket, request.key, expected.length, media, write_condition(request.http)
     )
-    answer_stored(request, await store(request, upload, expected, media))
+    answer_stored(request.http, await store(request, upload, expected, media))
 
 
 def put_soon(request: S3Request, data: bytes) -> Deferred[tuple[Manifest, bool]] | None:
     """Store a body that has arrived under a key, if nothing has to be waited for; none of `DECIDING` may have come.
 
+    :param data: the body, with its framing, if it has one.
     :return: a Deferred as that of `IUpload.finish`, which also fails with an S3Error if the body is not what the
         request said; None if nothing was begun, because only `put_object` can store the body, or tell why it cannot be
         stored.
     :raise S3Error: the request is refused, and nothing was begun.
     """
-    expected = request.expected()
-    if expected.decoder is not None or len(data) > INLINE:
+    if len(data) > INLINE:
         return None
-    media = read_media(request.http)
-    upload = request.keys.create_soon(request.bucket, request.key, len(data), media, write_condition(request.http))
+    expected = request.expected()
+    if not expected.length:
+        return None
+    media, condition = read_media(request.http), write_condition(request.http)
+    upload = request.keys.create_soon(request.bucket, request.key, expected.length, media, condition)
     if upload is None:
         return None
     try:
+        data = without_framing(data, expected)
         upload.write(data)
         received = check_whole(data, expected, wants_md5=request.door.settings.md5)
     except Exception as problem:
@@ -66,11 +70,11 @@ def _given_up(upload: IUpload, problem: Exception) -> Deferred[tuple[Manifest, b
     return upload.abort(reason_of(problem)).addCallback(lambda _: failure)
 
 
-def answer_stored(request: S3Request, manifest: Manifest) -> None:
+def answer_stored(request: IRequest, manifest: Manifest) -> None:
     """Answer that an object is stored."""
-    request.http.setHeader("ETag", etag_of(manifest))
-    describe_checksum(request.http, manifest)
-    answer(request.http, 200)
+    request.setHeader("ETag", etag_of(manifest))
+    describe_checksum(request, manifest)
+    answer(request, 200)
 
 
 async def store(request: S3Request, upload: IUpload, expected: Expected, media: Media) -> Manifest:
