@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 import attrs
 import pytest
 
-from tests.live.clients import PIECE
+from tests.live.clients import PIECE, ask
 from tests.live.local_cluster import LocalCluster
+from tests.live.processes import wait_until
 from tests.postgres import Postgres
 
 Starter = Callable[..., LocalCluster]
@@ -51,6 +54,55 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         yield made
     finally:
         made.remove()
+
+
+class _Lasting:
+    """A cluster that lasts until a test leaves it in disorder."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._made: list[LocalCluster] = []
+        self.running: LocalCluster | None = None
+
+    def start(self) -> LocalCluster:
+        """Return the cluster; start one if there is none."""
+        if self.running is None:
+            self._made.append(LocalCluster(self._folder / f"cluster{len(self._made)}", **self._settings))
+            self._made[-1].start()
+            self.running = self._made[-1]
+        return self.running
+
+    def tidy(self) -> None:
+        """Delete all files, and wait until all is well; another cluster is for the next test if that fails."""
+        cluster, self.running = self.start(), None
+        wait_until(cluster.is_ready, "all well after the test", cluster.status)
+        for member in json.loads(ask(cluster.url, Accept="application/json").body)["members"]:
+            assert ask(f"{cluster.url}/{quote(member['name'])}", "DELETE").status == 204
+        cluster.disks.wait_for_parts_of_only()
+        self.running = cluster
+
+    def remove(self) -> None:
+        for each in self._made:
+            each.remove()
+
+
+@pytest.fixture(scope="module")
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Lasting]:
+    kept = _Lasting(tmp_path_factory.mktemp("module"), getattr(request.module, "SETTINGS", {}))
+    yield kept
+    kept.remove()
+
+
+@pytest.fixture
+def module_cluster(lasting: _Lasting) -> Iterator[LocalCluster]:
+    """A cluster that the tests of a module share, because its start takes longer than most of them.
+
+    They may damage it, but must mend it.  Each begins with no file.  The module's SETTINGS are more keys of the front's
+    settings.
+    """
+    yield lasting.start()
+    lasting.tidy()
 
 
 @pytest.fixture

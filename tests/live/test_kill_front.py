@@ -6,15 +6,15 @@ import os
 
 from tests.live.clients import ask, numbered_pieces, piped_upload, put
 from tests.live.conftest import Starter
-from tests.live.local_cluster import FRONT
+from tests.live.local_cluster import FRONT, LocalCluster
 from tests.live.processes import wait_until
 
 SOME = 20
 FILE = os.urandom(3_000_001)
 
 
-def test_a_file_that_was_answered_for_is_there_after_the_front_was_killed(own_cluster: Starter) -> None:
-    cluster = own_cluster()
+def test_a_file_that_was_answered_for_is_there_after_the_front_was_killed(module_cluster: LocalCluster) -> None:
+    cluster = module_cluster
     url = f"{cluster.url}/file"
     etag = put(url, FILE)
     cluster.wait_recovered(cluster.kill(FRONT))
@@ -23,8 +23,10 @@ def test_a_file_that_was_answered_for_is_there_after_the_front_was_killed(own_cl
     assert found.body == FILE
 
 
-def test_a_new_file_half_sent_when_the_front_is_killed_does_not_exist_and_leaves_no_part(own_cluster: Starter) -> None:
-    cluster = own_cluster()
+def test_a_new_file_half_sent_when_the_front_is_killed_does_not_exist_and_leaves_no_part(
+    module_cluster: LocalCluster,
+) -> None:
+    cluster = module_cluster
     url = f"{cluster.url}/file"
     with piped_upload(url) as upload:
         upload.feed(numbered_pieces(SOME))
@@ -38,8 +40,10 @@ def test_a_new_file_half_sent_when_the_front_is_killed_does_not_exist_and_leaves
     cluster.disks.wait_for_parts_of_only()
 
 
-def test_the_old_version_is_whole_when_the_front_is_killed_while_a_new_one_is_sent(own_cluster: Starter) -> None:
-    cluster = own_cluster()
+def test_the_old_version_is_whole_when_the_front_is_killed_while_a_new_one_is_sent(
+    module_cluster: LocalCluster,
+) -> None:
+    cluster = module_cluster
     url = f"{cluster.url}/file"
     etag = put(url, FILE)
     with piped_upload(url) as upload:
@@ -89,8 +93,10 @@ def test_a_part_that_comes_after_the_next_front_has_deleted_it_is_not_kept(own_c
     cluster.disks.wait_for_parts_of_only()
 
 
-def test_a_file_that_was_answered_for_is_there_after_everything_was_killed_at_once(own_cluster: Starter) -> None:
-    cluster = own_cluster()
+def test_a_file_that_was_answered_for_is_there_after_everything_was_killed_at_once(
+    module_cluster: LocalCluster,
+) -> None:
+    cluster = module_cluster
     url = f"{cluster.url}/file"
     etag = put(url, FILE)
     cluster.wait_recovered(cluster.kill(*cluster.pids()))

@@ -27,20 +27,18 @@ def up(folder: Path, port: int, expected: int) -> str:
     return done.stderr.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_stops_all_and_the_same_files_are_there_after_the_next_start(
-    own_cluster: Starter, number: signal.Signals
-) -> None:
+def test_a_signal_stops_all_and_the_same_files_are_there_after_the_next_start(own_cluster: Starter) -> None:
     cluster = own_cluster()
     etag = put(f"{cluster.url}/file", DATA)
-    pids = cluster.pids()
-    assert cluster.stop(number) == 0
-    assert not [pid for pid in pids.values() if is_running(pid)]
-    assert not cluster.ready_file.exists()
-    cluster.start()
-    found = ask(f"{cluster.url}/file")
-    assert (found.status, found.etag) == (200, etag)
-    assert found.body == DATA
+    for number in (signal.SIGTERM, signal.SIGINT):
+        pids = cluster.pids()
+        assert cluster.stop(number) == 0
+        assert not [pid for pid in pids.values() if is_running(pid)]
+        assert not cluster.ready_file.exists()
+        cluster.start()
+        found = ask(f"{cluster.url}/file")
+        assert (found.status, found.etag) == (200, etag)
+        assert found.body == DATA
     cluster.disks.wait_for_parts_of_only(etag)
 
 
@@ -61,32 +59,28 @@ def test_a_port_that_is_taken_is_told_by_its_number(tmp_path: Path, offset: int,
     assert not (tmp_path / "cluster" / "cluster.json").exists()
 
 
-def test_each_daemon_that_is_killed_is_started_again(own_cluster: Starter) -> None:
-    cluster = own_cluster()
-    etag = put(f"{cluster.url}/file", DATA)
-    before = cluster.pids()
+def test_each_daemon_that_is_killed_is_started_again(module_cluster: LocalCluster) -> None:
+    etag = put(f"{module_cluster.url}/file", DATA)
+    before = module_cluster.pids()
     for name in ("n1", FRONT):
-        cluster.wait_recovered(cluster.kill(name))
-    after = cluster.pids()
+        module_cluster.wait_recovered(module_cluster.kill(name))
+    after = module_cluster.pids()
     assert {name for name in before if before[name] != after[name]} == {"n1", FRONT}
-    found = ask(f"{cluster.url}/file")
+    found = ask(f"{module_cluster.url}/file")
     assert (found.etag, found.body == DATA) == (etag, True)
 
 
-def test_a_signal_that_nodes_were_added_where_there_are_none_does_no_harm(own_cluster: Starter) -> None:
-    cluster = own_cluster()
-    before, ready = cluster.pids(), cluster.ready_file.stat().st_ino
-    cluster.send(signal.SIGUSR1)
-    wait_until(lambda: cluster.ready_file.stat().st_ino != ready, "cluster.json written anew")
-    assert cluster.pids() == before
-    assert cluster.stop() == 0
+def test_a_signal_that_nodes_were_added_where_there_are_none_does_no_harm(module_cluster: LocalCluster) -> None:
+    before, ready = module_cluster.pids(), module_cluster.ready_file.stat().st_ino
+    module_cluster.send(signal.SIGUSR1)
+    wait_until(lambda: module_cluster.ready_file.stat().st_ino != ready, "cluster.json written anew")
+    assert module_cluster.pids() == before
 
 
-def test_no_daemon_outlives_a_splitctl_that_is_killed(own_cluster: Starter) -> None:
-    cluster = own_cluster()
-    put(f"{cluster.url}/file", DATA)
-    pids = cluster.pids()
-    assert cluster.stop(signal.SIGKILL) == -signal.SIGKILL
+def test_no_daemon_outlives_a_splitctl_that_is_killed(module_cluster: LocalCluster) -> None:
+    put(f"{module_cluster.url}/file", DATA)
+    pids = module_cluster.pids()
+    assert module_cluster.stop(signal.SIGKILL) == -signal.SIGKILL
     wait_until(lambda: not [pid for pid in pids.values() if is_running(pid)], "the end of all daemons", lambda: pids)
-    cluster.start()
-    assert ask(f"{cluster.url}/file").body == DATA
+    module_cluster.start()
+    assert ask(f"{module_cluster.url}/file").body == DATA

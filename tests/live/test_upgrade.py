@@ -7,12 +7,10 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.live.clients import TIMEOUT_S, ask
+from tests.live.conftest import Starter
 from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster
 from tests.live.processes import wait_until
 from tests.live.upgrading import upgrade, upgrade_under_load
@@ -20,20 +18,12 @@ from tests.ports import free_ports
 from tests.tally import TALLY
 
 UPGRADES = 4
+SETTINGS = {"stop_timeout_s": 120, "client_timeout_s": 300}
+"""A busy machine may need long for each step."""
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    # A busy machine may need long for each step.
-    made = LocalCluster(tmp_path / "cluster", stop_timeout_s=120, client_timeout_s=300)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.remove()
-
-
-def test_no_request_fails_over_several_upgrades(cluster: LocalCluster) -> None:
+def test_no_request_fails_over_several_upgrades(module_cluster: LocalCluster) -> None:
+    cluster = module_cluster
     pids = cluster.pids()
     kept, clients = upgrade_under_load(cluster, UPGRADES)
     assert all(each.told + each.closed >= UPGRADES for each in kept)
@@ -43,7 +33,8 @@ def test_no_request_fails_over_several_upgrades(cluster: LocalCluster) -> None:
     TALLY["requests of clients meanwhile, none of which failed"] += sum(each.done * 2 for each in [*kept, *clients])
 
 
-def test_an_upload_in_progress_is_finished_and_a_new_client_waits(cluster: LocalCluster) -> None:
+def test_an_upload_in_progress_is_finished_and_a_new_client_waits(module_cluster: LocalCluster) -> None:
+    cluster = module_cluster
     with socket.create_connection(("127.0.0.1", cluster.port), TIMEOUT_S) as client:
         client.sendall(b"PUT /long HTTP/1.1\r\nHost: localhost\r\nContent-Length: 400000\r\n\r\n" + b"x" * 100_000)
         wait_until(lambda: cluster.status().get("uploads", {}).get("under_way") == 1, "the upload")
@@ -61,7 +52,8 @@ def test_an_upload_in_progress_is_finished_and_a_new_client_waits(cluster: Local
         wait_until(cluster.is_ready, "the successor", cluster.status)
 
 
-def test_a_program_that_does_not_start_replaces_nothing(cluster: LocalCluster) -> None:
+def test_a_program_that_does_not_start_replaces_nothing(module_cluster: LocalCluster) -> None:
+    cluster = module_cluster
     pid = cluster.pids()[FRONT]
     config = cluster.folder / "front" / "splitd.yaml"
     text = config.read_text()
@@ -77,28 +69,29 @@ def test_a_program_that_does_not_start_replaces_nothing(cluster: LocalCluster) -
     assert cluster.pids()[FRONT] == pid
 
 
-def test_endpoints_with_tls_are_passed_on_too(tmp_path: Path) -> None:
+def test_endpoints_with_tls_are_passed_on_too(own_cluster: Starter, tmp_path: Path) -> None:
     made = subprocess.run([SPLITCTL, "tls", "self-signed", "--dir", tmp_path / "tls"], check=False)
     assert made.returncode == 0
     port = free_ports()
-    cluster = LocalCluster(tmp_path / "cluster", listen_tls=f"tls:{tmp_path}/tls:{port}:interface=127.0.0.1")
+    cluster = own_cluster(listen_tls=f"tls:{tmp_path}/tls:{port}:interface=127.0.0.1")
     trust = ssl.create_default_context(cafile=str(tmp_path / "tls" / "self-signed.pem"))
-    try:
-        cluster.start()
-        for _ in range(2):
-            with trust.wrap_socket(
-                socket.create_connection(("127.0.0.1", port), TIMEOUT_S), server_hostname="localhost"
-            ) as client:
-                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                assert client.recv(12) == b"HTTP/1.1 200"
-            upgrade(cluster)
-    finally:
-        cluster.remove()
+
+    def is_served() -> bool:
+        with trust.wrap_socket(
+            socket.create_connection(("127.0.0.1", port), TIMEOUT_S), server_hostname="localhost"
+        ) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return client.recv(12) == b"HTTP/1.1 200"
+
+    assert is_served()
+    upgrade(cluster)
+    assert is_served()
 
 
 def test_endpoints_that_the_settings_name_no_more_are_closed_before_others_take_their_ports(
-    cluster: LocalCluster,
+    own_cluster: Starter,
 ) -> None:
+    cluster = own_cluster()
     pid = cluster.pids()[FRONT]
     config = cluster.folder / "front" / "splitd.yaml"
     text = config.read_text()

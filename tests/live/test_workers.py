@@ -14,6 +14,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.live.clients import ask, numbered_pieces, piped_upload, put
 from tests.live.conftest import Starter
 from tests.live.local_cluster import FRONT, SPLITCTL, LocalCluster
@@ -25,6 +27,7 @@ from tests.ports import free_ports
 
 FILE = os.urandom(3_000_001)
 SMALL = os.urandom(4096)
+SETTINGS = {"workers": 2}
 
 
 def workers_of(cluster: LocalCluster) -> list[int]:
@@ -35,6 +38,13 @@ def workers_of(cluster: LocalCluster) -> list[int]:
 def catalog_of(cluster: LocalCluster) -> int:
     """The process that keeps the catalog."""
     return the_catalog_of(cluster.pids()[FRONT], workers_of(cluster))
+
+
+@pytest.fixture
+def cluster(module_cluster: LocalCluster) -> LocalCluster:
+    """A cluster with two workers, which the tests share."""
+    wait_until(lambda: len(workers_of(module_cluster)) == 2, "both workers", module_cluster.status)
+    return module_cluster
 
 
 @contextmanager
@@ -111,8 +121,9 @@ def shares_of(cluster: LocalCluster) -> list[str]:
     return [f"{pid} {sum(1 for _ in Path(f'/proc/{pid}/fd').iterdir())}" for pid in workers_of(cluster)]
 
 
-def test_a_worker_that_is_killed_leaves_nothing_of_its_uploads_and_is_started_again(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_a_worker_that_is_killed_leaves_nothing_of_its_uploads_and_is_started_again(
+    cluster: LocalCluster,
+) -> None:
     etag = put(f"{cluster.url}/kept", FILE)
     before = workers_of(cluster)
     with piped_upload(f"{cluster.url}/half") as upload:
@@ -128,8 +139,9 @@ def test_a_worker_that_is_killed_leaves_nothing_of_its_uploads_and_is_started_ag
     cluster.disks.wait_for_parts_of_only(etag)
 
 
-def test_while_the_catalog_is_away_clients_are_told_to_try_again_and_nothing_is_lost(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_while_the_catalog_is_away_clients_are_told_to_try_again_and_nothing_is_lost(
+    cluster: LocalCluster,
+) -> None:
     etag = put(f"{cluster.url}/kept", FILE)
     with connections_to(cluster, 4) as connections:
         catalog = catalog_of(cluster)
@@ -149,8 +161,7 @@ def test_while_the_catalog_is_away_clients_are_told_to_try_again_and_nothing_is_
         assert catalog_of(cluster) != catalog
 
 
-def test_a_catalog_that_hangs_does_not_make_clients_wait_for_ever(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_a_catalog_that_hangs_does_not_make_clients_wait_for_ever(cluster: LocalCluster) -> None:
     with connections_to(cluster, 1) as [connection]:
         assert request(connection, "PUT", "/kept", SMALL)[0] == 201
         assert request(connection, "GET", "/kept") == (200, SMALL)
@@ -189,8 +200,7 @@ def test_a_stop_ends_all_processes_and_the_next_start_serves_the_same(own_cluste
     assert (found.status, found.etag, found.body) == (200, etag, FILE)
 
 
-def test_all_processes_end_with_the_head_that_is_killed(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_all_processes_end_with_the_head_that_is_killed(cluster: LocalCluster) -> None:
     etag = put(f"{cluster.url}/kept", FILE)
     others = [catalog_of(cluster), *workers_of(cluster)]
     killed = cluster.kill(FRONT)
@@ -222,8 +232,7 @@ def test_certificates_of_workers_are_in_the_status_and_refused_by_a_reload(
     assert "self-signed.pem" in answer.body.decode()
 
 
-def test_all_workers_know_what_a_reload_has_read_when_it_is_answered(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_all_workers_know_what_a_reload_has_read_when_it_is_answered(cluster: LocalCluster) -> None:
     registry = cluster.folder / "nodes.yaml"
     text = registry.read_text()
 
@@ -242,8 +251,7 @@ def test_all_workers_know_what_a_reload_has_read_when_it_is_answered(own_cluster
         assert set(store(clients)) <= {b"201", b"204"}
 
 
-def test_a_client_that_comes_back_to_another_worker_goes_on_where_it_was(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=2)
+def test_a_client_that_comes_back_to_another_worker_goes_on_where_it_was(cluster: LocalCluster) -> None:
     with connections_of_each(cluster.port, workers_of(cluster), 1) as connected:
         before, after = [of_one[0] for of_one in connected.values()]
         common = b"HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n"
