@@ -18,7 +18,7 @@ from splitd.service import Front
 from storaged.system.parallel import gather
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Answer, Cluster
-from tests.cluster.test_small_files_at_once import ask
+from tests.cluster.test_small_files_at_once import LOCK, SLOWLY, ask, told
 from tests.cluster.waiting import becomes
 from tests.cluster.watching import watch
 from tests.histories import Event, explain_stale
@@ -101,6 +101,27 @@ async def test_a_small_file_gets_the_layout_that_the_other_front_was_told_just_b
         assert (await fronts.ask(1, "GET", path)).body == data
     uploads = (await fronts.cluster.status())["uploads"]
     assert (uploads["under_way"], uploads["committed"], uploads["aborted"]) == (0, 4, 3)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_small_file_is_refused_for_what_the_other_front_has_done_just_before(fronts: Fronts) -> None:
+    cluster, one = fronts.cluster, fronts.fronts[0]
+    for folder in ("/c", "/d"):
+        assert (await fronts.ask(0, "MKCOL", folder)).code == 201
+        assert (await ask(cluster, "PUT", f"{folder}/f", body=b"before")).code == 201
+    for method, obstacle, path, code in (
+        ("DELETE", "/d", "/d/f", 409),
+        ("MKCOL", "/c/folder", "/c/folder", 405),
+        ("LOCK", "/c/locked", "/c/locked", 423),
+    ):
+        made = await cluster.ask(method, fronts.urls[1] + obstacle, LOCK if method == "LOCK" else None)
+        assert made.code in {201, 204}
+        assert one.catalog.admit_at_once(path, ALWAYS) is not None
+        at_once, slowly = [await ask(cluster, "PUT", path, *more, body=b"after") for more in ((), (SLOWLY,))]
+        assert told(at_once) == told(slowly)
+        assert at_once.code == code
+    uploads = (await cluster.status())["uploads"]
+    assert (uploads["under_way"], uploads["committed"]) == (0, 2)
 
 
 @pytest_twisted.ensureDeferred
