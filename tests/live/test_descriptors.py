@@ -7,7 +7,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ FEW = 260
 CLIENTS = 60
 ROUNDS = 6
 SIZES = [10, 100_000, 3_000_000]
+_LOOK_S = 0.05
 
 
 def status(cluster: LocalCluster) -> Any:
@@ -57,7 +58,7 @@ def storm(cluster: LocalCluster) -> Counter[int]:
     """Many clients at once, and a look at the nodes all the time: all statuses that they got."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients: list[Future[Counter[int]]] = [pool.submit(run, cluster, number) for number in range(CLIENTS)]
-        while not all(client.done() for client in clients):
+        while wait(clients, _LOOK_S).not_done:
             assert states(cluster) <= {"up"}
     total: Counter[int] = Counter()
     for client in clients:

@@ -10,9 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.live.clients import TIMEOUT_S, ask, put
-from tests.live.conftest import Starter
 from tests.live.killed_cluster import KilledCluster
-from tests.live.local_cluster import FRONT
+from tests.live.local_cluster import FRONT, LocalCluster
 from tests.live.processes import is_running, wait_until
 from tests.live.remembering import end_well, remembering
 from tests.live.workers import catalog_of, connections_of_each, kill_in_turn, read_answer, workers_in
@@ -21,12 +20,13 @@ from tests.tally import TALLY
 KILLS = int(os.environ.get("SPLITD_KILLS", "60")) // 12
 CLIENTS = 4
 WORKERS = 2
+SETTINGS = {"workers": WORKERS}
 NODES = 7
 FILE = os.urandom(2_000_000)
 
 
-def test_a_worker_that_is_killed_ends_its_own_transfers_and_no_others(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=WORKERS)
+def test_a_worker_that_is_killed_ends_its_own_transfers_and_no_others(module_cluster: LocalCluster) -> None:
+    cluster = module_cluster
     kept = put(f"{cluster.url}/kept", os.urandom(30_000_000))
     kept_bytes = ask(f"{cluster.url}/kept").body
     killed, alive = workers_in(cluster.status())
@@ -54,8 +54,8 @@ def test_a_worker_that_is_killed_ends_its_own_transfers_and_no_others(own_cluste
     cluster.disks.wait_for_parts_of_only(kept, stored.etag)
 
 
-def test_what_a_worker_reads_is_kept_when_the_catalogs_process_is_started_again(own_cluster: Starter) -> None:
-    cluster = own_cluster(workers=WORKERS)
+def test_what_a_worker_reads_is_kept_when_the_catalogs_process_is_started_again(module_cluster: LocalCluster) -> None:
+    cluster = module_cluster
     read = put(f"{cluster.url}/read", content := os.urandom(30_000_000))
     put(f"{cluster.url}/other", FILE)
     parts = cluster.disks.parts(read)
