@@ -13,8 +13,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # The WebDAV server that `make test-clients` is to use instead of a cluster of ours.
 export SPLITD_CLIENTS_URL
 
-# In how many processes the tests run: they wait as long as they work.
-JOBS = $(shell echo $$(($$(nproc) > 4 ? 8 : 2 * $$(nproc))))
+# In how many processes the tests run: they wait longer than they work.
+JOBS = $(shell echo $$(($$(nproc) > 3 ? 8 : 2 * $$(nproc) + 1)))
 TOGETHER = --numprocesses $(JOBS) --dist worksteal
 
 # How much `make crash` tries; the tests of `make test` are those with 1.
