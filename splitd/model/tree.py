@@ -9,12 +9,12 @@ from splitd.model.binned import was_at
 from splitd.model.branch import Branch
 from splitd.model.entries import Collection, Member
 from splitd.model.finding import descend, find, folders_of
-from splitd.model.implied import first_missing, make_folders, prune
+from splitd.model.implied import make_folders, prune
 from splitd.model.look_ups import LookUps
 from splitd.model.manifest import Manifest
 from splitd.model.packing import Packed, Packing
 from splitd.model.path_faults import MAX_PATH
-from splitd.model.paths import ancestors, basename, check_path, folder_of, is_below, parent, place_of
+from splitd.model.paths import ancestors, basename, check_path, is_below, parent, place_of
 from splitd.model.subtrees import Copying, count_names, dismantle, refuse_longer
 
 __all__ = ["MAX_PATH", "Collection", "Member", "Tree", "ancestors", "basename", "check_path", "parent"]
@@ -75,10 +75,11 @@ class Tree(LookUps):
         return None if packed is None else self._packing.unpack(packed)
 
     def _key_version(self, path: str) -> Packed | None:
-        missing = first_missing(self._root, path)
-        if missing is not None and folder_of(missing) == "/":
-            raise ParentMissing(f"there is no collection {missing[:-1]}")
-        entry = None if missing is not None else find(self._root, path)
+        folders, _ = folders_of(path) or ((), "")
+        # The other ones are made, and nothing is in those that are missing.
+        if folders and not isinstance(self._root.members.get(folders[0] + "/"), Branch):
+            raise ParentMissing(f"there is no collection /{folders[0]}")
+        entry = find(self._root, path)
         if path.endswith("/"):
             return entry.own if isinstance(entry, Branch) else None
         return None if isinstance(entry, Branch) else entry

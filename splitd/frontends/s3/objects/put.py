@@ -87,5 +87,7 @@ async def store(request: S3Request, upload: IUpload, expected: Expected, media: 
 
 def found_media(media: Media, received: Received) -> Media:
     """Return what an object says of itself, with what was found of its bytes."""
+    if not received.md5 and received.checksum is None:
+        return media
     checksum = "" if received.checksum is None else received.checksum.kept()
     return msgspec.structs.replace(media, etag=received.md5, checksum=checksum)
