@@ -19,10 +19,10 @@ from tests.cluster.test_versions import read_slowly
 from tests.cluster.waiting import eventually
 
 MIB = 2**20
-DISK = 4 * MIB
-FILES = {f"/{number}": 150_000 + 10_000 * (number % 7) for number in range(30)}
+DISK = 8 * MIB
+FILES = {f"/{number}": 150_000 + 10_000 * (number % 7) for number in range(60)}
 TARGET = 0.04
-"""A part takes up to 1 % of a node here."""
+"""A part takes up to 0.5 % of a node here."""
 
 
 def content(path: str) -> bytes:
@@ -223,7 +223,7 @@ def _crash(cluster: Cluster) -> Callable[[], Any]:
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_dies_in_the_middle_is_left_out(make_cluster: Callable[..., Cluster]) -> None:
     cluster = await grown(make_cluster, reap_interval_s=0.2)
-    await ask(cluster, "?target=0.01&limit=150000")  # it would take five seconds
+    await ask(cluster, "?target=0.01&limit=300000")  # it would take five seconds
     await cluster.status_becomes(lambda status: status["rebalance"]["moved"] >= 3)
     await cluster.break_node(6)
     done = await ended(cluster)
