@@ -18,7 +18,7 @@ from tests.tally import EFFORT, TALLY
 KILLS = int(os.environ.get("SPLITD_KILLS", "6"))
 CLIENTS = 4
 NODES = 7
-RACES = 1000 if EFFORT > 1 else 200
+RACES = 1000
 CREATED, REPLACED, COMPLETED = 60 * EFFORT, 30 * EFFORT, 20 * EFFORT
 _TOGETHER = 8
 _WALK = "comparing the disks of nodes"
