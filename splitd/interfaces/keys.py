@@ -88,7 +88,7 @@ class IKeys(Interface):
         UTF-8.
 
         A key that has the delimiter behind the prefix is not listed, but its common prefix is, once: the key up to the
-        end of the first delimiter.  Making the page holds up nothing; changes that are made meanwhile are seen or not.
+        end of the first delimiter.  The page is made in short steps; changes that are made meanwhile are seen or not.
         Its cost follows from what it lists, not from what lies beside that.
 
         :param prefix: list only keys that begin with this.
@@ -97,7 +97,7 @@ class IKeys(Interface):
         :param limit: how many keys and common prefixes together at most, up to `MOST_LISTED`; with 0 the page is empty,
             and has no next.
         :param hidden: places (see `splitd.model.paths`): nothing at them or below them is listed.
-        :return: a Deferred that fires with the page.  Cancelling it ends the work, at the latest when the page is made.
+        :return: a Deferred that fires with the page.  Cancelling it ends the work.
         :raise NotFound: nothing has the path `collection`.
         :raise NotACollection: a file has it.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as SetOf
 
 import attrs
@@ -12,8 +12,8 @@ from splitd.model.packing import Packed
 from splitd.model.paths import place_of
 
 _LAST = "\U0010ffff"
-STEP = 100
-"""Keys and common prefixes of a step that holds up nothing."""
+_STEP = 100
+"""Keys and common prefixes of one step."""
 
 
 @attrs.frozen
@@ -130,27 +130,32 @@ def _first_name(least: str) -> str:
     return name + slash
 
 
-def list_page(wanted: Wanted, find_root: Callable[[], Branch], page: Page, step: int = STEP) -> Iterator[None]:
+def list_page(wanted: Wanted, find_root: Callable[[], Branch], page: Page) -> Iterator[None]:
     """Make a page, in steps of some keys: a generator that yields between them.
 
     :param find_root: returns the collection; other changes may be made between the steps.
-    :param step: how many keys and common prefixes a step lists.
     """
-    least: str | None = max(wanted.prefix, wanted.after + "\0" if wanted.after else "")
+    least: str | None = first_of(wanted)
     while least is not None:
-        least = _list_some(wanted, find_root(), least, page, step)
+        least = list_some(wanted, find_root(), least, page, range(_STEP))
         if least is not None:
             yield
 
 
-def _list_some(wanted: Wanted, root: Branch, least: str, page: Page, step: int) -> str | None:
+def first_of(wanted: Wanted) -> str:
+    """Return where a page begins: no key or common prefix before this belongs to it."""
+    return max(wanted.prefix, wanted.after + "\0" if wanted.after else "")
+
+
+def list_some(wanted: Wanted, root: Branch, least: str, page: Page, turns: Iterable[object]) -> str | None:
     """List some more keys and common prefixes; `page` gets them.
 
     :param least: list none before this.
+    :param turns: one thing for each key and common prefix that may be looked at.
     :return: where to go on; None if the page is complete.
     """
     keys = Walk(wanted, root, least)
-    for _ in range(step):
+    for _ in turns:
         key, entry = next(keys, (None, None))
         if key is None or entry is None or not key.startswith(wanted.prefix):
             return None

@@ -9,6 +9,8 @@ from typing import Any
 BLOCK = 1000
 """The numbers of one block: the increment of the sequences."""
 
+_MOST_GROUPS = 10_000
+
 
 class Ids:
     """Gives each number once; those of one block in ascending order.  Several threads may share it.
@@ -41,21 +43,29 @@ class NodeNumbers:
     def __init__(self) -> None:
         self._ids: dict[int, str] = {0: ""}
         self._numbers: dict[str, int] = {"": 0}
+        self._groups: dict[tuple[int, ...], tuple[str, ...]] = {}  # the ids of those that were asked for together
 
     def ids(self, cursor: Any, numbers: list[int], fresh: dict[str, int]) -> tuple[str, ...]:
         """Return the ids of nodes.
 
         :param fresh: the numbers that this transaction has given; they are not kept, as it may be rolled back.
         """
+        found = self._groups.get(group := tuple(numbers))
+        if found is not None:
+            return found
         known = self._ids
         try:
-            return tuple([known[number] for number in numbers])
+            ids = tuple([known[number] for number in numbers])
         except KeyError:
             for number, node in cursor.execute("SELECT number, id FROM node").fetchall():
                 if node not in fresh:
                     self._keep(number, node)
             both = known | {number: node for node, number in fresh.items()}
             return tuple([both[number] for number in numbers])
+        if len(self._groups) >= _MOST_GROUPS:
+            self._groups.clear()
+        self._groups[group] = ids
+        return ids
 
     def known(self, nodes: Sequence[str]) -> list[int] | None:
         """Return the numbers of nodes, if this front knows them all."""

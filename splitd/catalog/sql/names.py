@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from splitd.catalog.sql.branches import FIRST_PAGE, LARGEST_PAGE, StoredBranch, StoredMembers
@@ -39,6 +40,7 @@ class Names:
     :param ids: gives ids to collections.
     :param known: see `Chains`.
     :ivar uploads: those of the files that were loaded.
+    :ivar pages: how many pages of members were loaded.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Names:
         self._files: dict[Packed, tuple[Manifest, bytes | None]] = {}  # with what `entry.manifest` says
         self._trashed: list[StoredBranch] = []
         self.uploads: set[str] = set()
+        self.pages = 0
         self._first_page = FIRST_PAGE
         self._expected: int | None = None  # how many more names will be asked for, if that is known
         self.above = StoredBranch(self, ABOVE, (ABOVE, ""), 0, 0, implied=False)
@@ -65,12 +68,17 @@ class Names:
         assert isinstance(root, StoredBranch)
         return root
 
-    def expect(self, first_page: int, names: int) -> None:
-        """Take note that about so many names will be asked for.
+    @contextmanager
+    def expecting(self, first_page: int, names: int) -> Iterator[None]:
+        """Return a context in which about so many names will be asked for; `pages` is counted from its beginning.
 
         :param first_page: how many members of a collection to load at first.
         """
-        self._first_page, self._expected = first_page, names
+        self._first_page, self._expected, self.pages = first_page, names, 0
+        try:
+            yield
+        finally:
+            self._first_page, self._expected = FIRST_PAGE, None
 
     def page_after(self, limit: int) -> int:
         """Return how many members to load at once; see `MemberRows`."""
@@ -101,6 +109,7 @@ class Names:
         least = first.encode(errors="surrogatepass")
         query = f"SELECT {COLUMNS} FROM {JOINED} WHERE e.parent = %s AND e.name >= %s ORDER BY e.name LIMIT %s"
         rows = self._cursor.execute(query, (branch.id, least, limit)).fetchall()
+        self.pages += 1
         if self._expected is not None:
             self._expected -= len(rows)
         names = [name_of(row[1]) for row in rows]

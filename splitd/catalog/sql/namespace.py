@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as SetOf
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
@@ -20,17 +22,21 @@ from splitd.catalog.namespace import JournalledNamespace
 from splitd.catalog.sql.branches import FIRST_PAGE
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.kept import KeptLooks
+from splitd.catalog.sql.names import Names
 from splitd.catalog.sql.rows import refuse_unindexed
 from splitd.catalog.state import State
 from splitd.errors import BadName
 from splitd.interfaces.keys import MOST_LISTED, Key, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.model.conditions import Condition
-from splitd.model.keys import Page, Wanted, list_page
+from splitd.model.keys import Page, Wanted, first_of, list_some
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.paths import check_key_path
 from splitd.model.tree import Collection
+
+_KEYS, _PAGES = 250, 32
+"""How many keys and common prefixes a look lists at most, and after how many statements it ends."""
 
 
 class StoredNamespace(JournalledNamespace):
@@ -96,6 +102,12 @@ class StoredKeys(JournalledKeys):
     ) -> None:
         super().__init__(state, changes, clock, new_id, meters)
         self._kept = kept
+        self._listing: set[Deferred[Listing]] = set()
+
+    def stop(self) -> None:
+        """Cancel the pages that are being made.  May be called more than once."""
+        for each in list(self._listing):
+            each.cancel()
 
     def list_keys(
         self, collection: str, prefix: str, after: str, delimiter: str, limit: int, hidden: SetOf[str] = frozenset()
@@ -104,20 +116,43 @@ class StoredKeys(JournalledKeys):
         if not 0 <= limit <= MOST_LISTED:
             raise ValueError(f"a page of {limit} keys, up to {MOST_LISTED} can be listed")
         wanted = Wanted(collection, prefix, after, delimiter, limit, hidden)
+        listing: Deferred[Listing] = Deferred.fromCoroutine(self._list_keys(wanted))
+        self._listing.add(listing)
 
-        def make() -> Listing:
-            current: Any = self._state
-            current.stored_names.expect(FIRST_PAGE, limit + 1)
-            branch = self._branch(collection)  # it refuses all else, even if nothing is to be listed
-            page, keys = Page(), list[Key]()
-            # At once: what a step has loaded, the next one would load again.  One more shows whether there are more,
-            # and the first one may be a common prefix that was listed before.
-            for _ in list_page(wanted, lambda: branch, page, limit + 2) if limit else ():
-                pass
-            self._show(page, keys)
-            return Listing(keys, page.prefixes, page.next)
+        def ended(result: Any) -> Any:
+            self._listing.discard(listing)
+            return result
 
-        return self._changes.read(make, collection)
+        return listing.addBoth(ended)
+
+    async def _list_keys(self, wanted: Wanted) -> Listing:
+        keys, prefixes = list[Key](), list[str]()
+        page, least = Page(), first_of(wanted) if wanted.limit else None
+        if least is None:
+            await self._changes.read(partial(self._branch, wanted.collection), wanted.collection)
+        while least is not None:
+            left = attrs.evolve(wanted, limit=wanted.limit - len(keys) - len(prefixes))
+            look = partial(self._list_some, left, least, page.last)
+            some, page, least = await self._changes.read(look, wanted.collection)
+            keys += some
+            prefixes += page.prefixes
+        return Listing(keys, prefixes, page.next)
+
+    def _list_some(self, wanted: Wanted, least: str, last: str) -> tuple[list[Key], Page, str | None]:
+        """List some keys in one look, which all other looks wait for.
+
+        :param least: list none before this.
+        :param last: the last key or common prefix before.
+        :return: the keys, what else there is of the page, and where to go on; None if the page is complete.
+        """
+        current: Any = self._state
+        names: Names = current.stored_names
+        page, keys = Page(last=last), list[Key]()
+        with names.expecting(FIRST_PAGE, min(wanted.limit, _KEYS) + 1):
+            turns = takewhile(lambda _: names.pages < _PAGES, range(_KEYS))
+            following = list_some(wanted, self._branch(wanted.collection), least, page, turns)
+        self._show(page, keys)
+        return keys, page, following
 
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a key; see `IKeys.find_key`."""
