@@ -33,6 +33,8 @@ def text(name: str, value: object) -> str:
 
 def escape(value: str) -> str:
     """Return a text as it stands in XML."""
+    if _ESCAPED.search(value) is None:  # nearly always
+        return value
     return _ESCAPED.sub(lambda match: _NAMED.get(match[0]) or f"&#x{ord(match[0]):X};", value)
 
 
