@@ -24,12 +24,15 @@ class Traffic:
         """Count an upload that has begun."""
         self.uploads_under_way += 1
 
-    def upload_ended(self, *, committed: bool) -> None:
-        """Count the end of an upload that had begun."""
+    def upload_ended(self, *, committed: bool | None) -> None:
+        """Count the end of an upload that had begun.
+
+        :param committed: None if another upload has stored its file, or failed to, which is counted there.
+        """
         self.uploads_under_way -= 1
         if committed:
             self.uploads_committed += 1
-        else:
+        elif committed is not None:
             self.uploads_aborted += 1
 
     def download_began(self) -> None:

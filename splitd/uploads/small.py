@@ -28,7 +28,8 @@ Again: TypeAlias = Callable[[], Deferred[IUpload]]
 class SmallUpload:
     """One upload of a small file.
 
-    :param ended: called once at the end, with the upload and whether it was committed.
+    :param ended: called once at the end, with the upload and whether it was committed; with None if another upload has
+        stored its file, or failed to.
     :param again: begins another upload of the file, if the catalog refuses this one with `UploadAborted`; None to pass
         that error on.
     :ivar size: the bytes of the file.
@@ -41,7 +42,7 @@ class SmallUpload:
         intent: Intent,
         group: GroupCommit,
         traffic: Traffic,
-        ended: Callable[[SmallUpload, bool], None],
+        ended: Callable[[SmallUpload, bool | None], None],
         again: Again | None = None,
     ) -> None:
         assert intent.size is not None
@@ -56,6 +57,8 @@ class SmallUpload:
         self._broken: LengthMismatch | None = None
         self._when_broken: Once[Exception] = Once()
         self._finishing: Deferred[Any] | None = None
+        self._other: IUpload | None = None
+        self._abort_reason = ""
         self._over = False
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -93,11 +96,9 @@ class SmallUpload:
         except LengthMismatch as problem:
             self._end(committed=False)
             return fail(problem)
-        stored = self._group.store(self._intent, data).addCallbacks(self._committed, self._failed)
-        if self._again is not None:
-            stored.addErrback(self._store_again, self._again, data, said)
-        self._finishing = stored
-        return stored
+        stored = self._group.store(self._intent, data)
+        self._finishing = stored.addCallbacks(self._committed, self._failed, errbackArgs=(data, said))
+        return self._finishing
 
     def _take_file(self) -> bytes:
         if self._broken is not None:
@@ -111,20 +112,35 @@ class SmallUpload:
         self._end(committed=True)
         return stored
 
-    def _failed(self, failure: Failure) -> Failure:
-        self._end(committed=False)
-        return failure
-
-    def _store_again(self, failure: Failure, again: Again, data: bytes, said: str | Media | None) -> Any:
-        if not failure.check(UploadAborted):
+    def _failed(self, failure: Failure, data: bytes, said: str | Media | None) -> Any:
+        if self._again is None or self._abort_reason or not failure.check(UploadAborted):
+            self._end(committed=False)
             return failure
         self._log.info("upload of {path} is done again: {reason}", path=self._intent.path, reason=failure.value)
+        return Deferred.fromCoroutine(self._store_again(self._again, data, said))
 
-        def begun(upload: IUpload) -> Deferred[tuple[Manifest, bool]]:
-            upload.write(data)
-            return upload.finish(said)
+    async def _store_again(self, again: Again, data: bytes, said: str | Media | None) -> tuple[Manifest, bool]:
+        """Store the file by another upload.
 
-        return again().addCallback(begun)
+        This one ends after it: its share of the memory counts the bytes, which a streamed upload does not, and a stop
+        of the front waits for it.
+        """
+        try:
+            other = await again()
+        except BaseException:
+            self._end(committed=False)
+            raise
+        try:
+            if self._abort_reason:
+                await other.abort(self._abort_reason)
+                raise UploadAborted(self._abort_reason)
+            self._other = other
+            counted = self._traffic.bytes_in
+            other.write(data)
+            self._traffic.bytes_in = counted  # the client has sent them once
+            return await other.finish(said)
+        finally:
+            self._end(committed=None)
 
     def abort(self, reason: str) -> Deferred[None]:
         """Abort the upload; see `IUpload.abort`."""
@@ -132,9 +148,12 @@ class SmallUpload:
             self._log.info("upload of {path} given up: {reason}", path=self._intent.path, reason=reason)
             self._end(committed=False)
             return succeed(None)
-        return settled([self._finishing])
+        self._abort_reason = reason
+        if self._other is None:
+            return settled([self._finishing])
+        return settled([self._finishing, self._other.abort(reason)])
 
-    def _end(self, *, committed: bool) -> None:
+    def _end(self, *, committed: bool | None) -> None:
         if not self._over:
             self._over = True
             self._pieces.clear()

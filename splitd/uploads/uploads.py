@@ -186,7 +186,7 @@ class Uploads:
         return Intent(cutting.new_id(), path, size, largest, said, condition, cut, cutting.may_miss(cut), *of)
 
     def _begin_small(self, intent: Intent, again: Again | None = None) -> SmallUpload:
-        def ended(upload: SmallUpload, committed: bool) -> None:
+        def ended(upload: SmallUpload, committed: bool | None) -> None:
             self._small.give_back(upload.size)
             self._ended(upload, committed)
 
@@ -218,7 +218,7 @@ class Uploads:
         self._under_way.add(upload)
         self._traffic.upload_began()
 
-    def _ended(self, upload: Upload | SmallUpload, committed: bool) -> None:
+    def _ended(self, upload: Upload | SmallUpload, committed: bool | None) -> None:
         self._under_way.discard(upload)
         self._traffic.upload_ended(committed=committed)
 

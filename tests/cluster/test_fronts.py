@@ -49,6 +49,13 @@ class Fronts:
         assert self.cluster.front is not None
         return [self.cluster.front, *self._more]
 
+    async def ask_for(self, layout: str) -> None:
+        """Tell the second front that files in `/c` get a layout."""
+        port = self.fronts[1].endpoints.admin_port
+        assert port is not None
+        url = f"http://127.0.0.1:{port.getHost().port}/layout?path=/c&layout={quote(layout)}"
+        assert (await self.cluster.ask("PUT", url)).code == 200
+
     async def stop(self) -> None:
         for front in self._more:
             await front.stop()
@@ -58,10 +65,14 @@ class Fronts:
         return await self.cluster.ask(method, self.urls[number % 2] + path, body, **headers)
 
 
+SMALL_PART = 128 * 1024
+
+
 @pytest.fixture
-def fronts(make_cluster: Callable[..., Cluster]) -> Iterator[Fronts]:
+def fronts(make_cluster: Callable[..., Cluster], request: pytest.FixtureRequest) -> Iterator[Fronts]:
+    """Two fronts; a test may name the largest part of a small file as the fixture's parameter."""
     url = postgres().url(postgres().new_schema())
-    both = Fronts(make_cluster(catalog=url, small_part=Size(128 * 1024)))
+    both = Fronts(make_cluster(catalog=url, small_part=Size(getattr(request, "param", SMALL_PART))))
     pytest_twisted.blockon(Deferred.fromCoroutine(both.start()))
     yield both
     pytest_twisted.blockon(Deferred.fromCoroutine(both.stop()))
@@ -83,15 +94,14 @@ async def test_each_front_serves_what_the_other_one_has_stored(fronts: Fronts) -
     assert (await fronts.ask(0, "PROPFIND", "/", Depth="1")).text.count("<D:response>") <= 1
 
 
+@pytest.mark.parametrize("fronts", [SMALL_PART, 1500], indirect=True, ids=["whole", "streamed the second time"])
 @pytest_twisted.ensureDeferred
 async def test_a_small_file_gets_the_layout_that_the_other_front_was_told_just_before(fronts: Fronts) -> None:
     one, two = fronts.fronts
-    assert two.endpoints.admin_port is not None
-    layout = f"http://127.0.0.1:{two.endpoints.admin_port.getHost().port}/layout?path=/c&layout="
     assert (await fronts.ask(0, "MKCOL", "/c")).code == 201
     assert (await ask(fronts.cluster, "PUT", "/c/replaced", body=b"before")).code == 201
     for wanted, path, code in (("4+2", "/c/new", 201), ("2+1", "/c/replaced", 204), ("6+0", "/c/new", 204)):
-        assert (await fronts.cluster.ask("PUT", layout + quote(wanted))).code == 200
+        await fronts.ask_for(wanted)
         data = os.urandom(5000)
         assert one.catalog.admit_at_once(path, ALWAYS) is not None
         assert (await ask(fronts.cluster, "PUT", path, body=data)).code == code
@@ -100,7 +110,25 @@ async def test_a_small_file_gets_the_layout_that_the_other_front_was_told_just_b
         assert f"{manifest.data}+{manifest.parity}" == wanted
         assert (await fronts.ask(1, "GET", path)).body == data
     uploads = (await fronts.cluster.status())["uploads"]
-    assert (uploads["under_way"], uploads["committed"], uploads["aborted"]) == (0, 4, 3)
+    assert (uploads["under_way"], uploads["committed"], uploads["aborted"]) == (0, 4, 0)
+    assert uploads["bytes"] == len(b"before") + 3 * len(data)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_small_file_that_cannot_be_stored_in_its_new_layout_is_aborted_once(fronts: Fronts) -> None:
+    cluster = fronts.cluster
+    assert (await fronts.ask(0, "MKCOL", "/c")).code == 201
+    await fronts.ask_for("2+1")
+    assert (await ask(cluster, "PUT", "/c/before", body=b"before")).code == 201
+    await fronts.ask_for("6+0")
+    await cluster.nodes[2].stop()
+    assert (await ask(cluster, "PUT", "/of-six-parts", body=b"after")).code in {503, 507}  # now the front knows
+    aborted = (await cluster.status())["uploads"]["aborted"]
+    assert fronts.fronts[0].catalog.admit_at_once("/c/new", ALWAYS) is not None
+    assert (await ask(cluster, "PUT", "/c/new", body=b"after")).code == 507
+    uploads = (await cluster.status())["uploads"]
+    assert (uploads["under_way"], uploads["committed"], uploads["aborted"]) == (0, 1, aborted + 1)
+    await cluster.nodes[2].start()
 
 
 @pytest_twisted.ensureDeferred

@@ -7,9 +7,10 @@ from typing import Any
 import attrs
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from splitd.errors import NotAFile, NotFound, UploadAborted
+from splitd.interfaces.store import IUpload
 from splitd.model.conditions import ALWAYS
 from splitd.model.manifest import largest_part
 from splitd.model.media import Media
@@ -26,22 +27,23 @@ class Uploading:
     """Makes small uploads to `/f`, each of which ends in `ended`."""
 
     service: Service
-    ended: list[bool] = attrs.Factory(list)
+    ended: list[bool | None] = attrs.Factory(list)
+    traffic: Traffic = attrs.Factory(Traffic)
 
     def begin(self, again: Again | None = None) -> SmallUpload:
         service = self.service
         largest = largest_part(service.layout, len(DATA))
         intent = Intent(service.new_id(), "/f", len(DATA), largest, "", ALWAYS, service.layout)
 
-        def ended(_: SmallUpload, committed: bool) -> None:
+        def ended(_: SmallUpload, committed: bool | None) -> None:
             self.ended.append(committed)
 
-        return SmallUpload(intent, service.group, Traffic(), ended, again)
+        return SmallUpload(intent, service.group, self.traffic, ended, again)
 
-    async def refused(self, again: Again | None) -> Deferred[Any]:
+    async def refused(self, again: Again | None, upload: SmallUpload | None = None) -> Deferred[Any]:
         """Let the catalog refuse an upload."""
         held = self.service.hold()
-        upload = self.begin(again)
+        upload = upload or self.begin(again)
         upload.write(DATA)
         stored = upload.finish(SAID)
         self.service.clock.advance(0)
@@ -60,7 +62,47 @@ async def test_a_refused_upload_is_done_again_with_the_same_bytes_and_headers() 
     manifest, created = await stored
     assert (manifest.upload, manifest.size, manifest.said, created) == (f"{2:032x}", len(DATA), SAID, True)
     assert await service.catalog.lookup("/f") == manifest
-    assert uploading.ended == [False, True]
+    assert uploading.ended == [True, None]
+    assert uploading.traffic.bytes_in == len(DATA)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_upload_goes_on_until_the_next_one_has_begun_and_is_aborted_with_it() -> None:
+    uploading = Uploading(await Service().start())
+    next_one: Deferred[IUpload] = Deferred()
+    first = uploading.begin(lambda: next_one)
+    stored = await uploading.refused(None, first)
+    assert uploading.ended == []
+    aborted = first.abort("the server stops")
+    assert not aborted.called
+    next_one.callback(uploading.begin())
+    with pytest.raises(UploadAborted, match="the server stops"):
+        await stored
+    await aborted
+    assert uploading.ended == [False, None]
+    assert await uploading.service.catalog.lookup("/f") is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_next_upload_ends_if_the_client_leaves() -> None:
+    uploading = Uploading(await Service().start())
+    stored = await uploading.refused(lambda: succeed(uploading.begin()))
+    stored.cancel()
+    with pytest.raises(CancelledError):
+        await stored
+    assert uploading.ended == [False, None]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_upload_ends_if_the_client_leaves_before_the_next_one_begins() -> None:
+    uploading = Uploading(await Service().start())
+    next_one: Deferred[IUpload] = Deferred()
+    stored = await uploading.refused(lambda: next_one)
+    stored.cancel()
+    with pytest.raises(CancelledError):
+        await stored
+    assert next_one.called
+    assert uploading.ended == [False]
 
 
 @pytest.mark.parametrize(("again", "expected"), [(None, UploadAborted), (lambda: fail(NotFound("gone")), NotFound)])
