@@ -265,6 +265,7 @@ class Chains:
             row = None if step.row is None else fetched.get(step.row[2])
             if row is None:
                 step.row = None
+                self._known.pop(step.place, None)  # else files would be stored there before they are refused
             else:
                 self._take_folder(row)
                 self._know(step.place, row)

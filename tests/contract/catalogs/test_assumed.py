@@ -6,6 +6,7 @@ import re
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import gatherResults
 
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.errors import BadName, Locked, ParentMissing, UploadAborted
@@ -142,4 +143,23 @@ async def test_a_file_is_refused_where_another_front_has_deleted_the_collection(
     await two.delete("/c", ALWAYS)
     with pytest.raises(ParentMissing):
         await put(one, "/c/a", B)
-    assert one.admit_at_once("/c/a", ALWAYS) is None
+    assert one.admit_at_once("/c/b", ALWAYS) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_collection_that_is_found_missing_beside_removals_is_not_known_any_more(both: Both) -> None:
+    one, two = both.fronts
+    for folder in ("/c", "/d"):
+        await one.make_collection(folder)
+    for path, upload in (("/c/f", A), ("/d/f", C), ("/d/g", D)):
+        await both.put(0, path, upload)
+    await two.delete("/c", ALWAYS)
+    await begin(one.ledger, B, "/c/a", NODES)
+    removed = [one.delete("/d/f", ALWAYS)]  # perhaps its batch has begun before the others come
+    [committed] = one.ledger.commit_all([Commit("/c/a", manifest(B), ALWAYS, asked="")])
+    removed.append(one.delete("/d/g", ALWAYS))
+    with pytest.raises(ParentMissing):
+        await committed
+    await gatherResults(removed)
+    assert one.admit_at_once("/c/b", ALWAYS) is None
+    assert one.admit_at_once("/d/b", ALWAYS) is not None
