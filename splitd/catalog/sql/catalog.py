@@ -313,7 +313,7 @@ class StoredCatalog(JournalledCatalog):
         common = self._common
         if condition.none_match is not None or condition.unmodified_since_s is not None:
             return None
-        if not holds_if_free(condition, path) or common.has_locks or self._meters.quotas or is_own(path):
+        if not holds_if_free(condition, path) or common.locks.are_there or self._meters.quotas or is_own(path):
             return None
         check_key_path(path) if condition.is_key else check_path(path)
         self._changes.refuse_read_only()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import attrs
+
 from splitd.catalog.sql.about import About
 from splitd.model.locks import Lock, Locks
 from splitd.model.paths import above, place_of
@@ -25,15 +27,29 @@ class LocksTaken(Exception):
     """Locks were taken, so their rows must be looked at, too."""
 
 
+@attrs.define
+class SeenLocks:
+    """What a front has seen of locks; several threads share it.
+
+    :ivar ever: whether a lock of WebDAV was taken ever, as far as this front knows.
+    :ivar are_there: whether there were rows of locks at the last look; those of expired locks count, too.
+    """
+
+    ever: bool = False
+    are_there: bool = False
+
+
 class StoredLocks(Locks):
     """The locks that cover some paths, or were taken below them.
 
     :param cursor: of the transaction.
+    :param seen: takes note of what is seen.
     """
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, seen: SeenLocks) -> None:
         super().__init__()
         self._cursor = cursor
+        self._seen = seen
         self._before: dict[str, Lock] = {}
         self._marks_before: dict[tuple[str, bool], int] = {}
         self._taken_before = 0
@@ -49,12 +65,14 @@ class StoredLocks(Locks):
         """
 
         def take(summary: Sequence[Any]) -> None:
-            if summary[0]:
+            taken, self._seen.are_there, *_ = summary
+            if taken:
                 raise LocksTaken
 
         return About(_SUMMARY, _WIDTH, take)
 
     def _load(self, paths: Iterable[str], taken: int, is_any: bool, first: int, marks: int) -> None:
+        self._seen.are_there = is_any
         if taken:
             places = {place_of(path) for path in paths}
             wanted = sorted(place.encode() for place in places.union(*map(above, places)))
@@ -93,6 +111,7 @@ class StoredLocks(Locks):
             execute("DELETE FROM lock WHERE token = ANY(%s)", (gone,))
         put = {token: lock for token, lock in now.items() if self._before.get(token) != lock}
         if put:
+            self._seen.are_there = True
             latest_ms = max(lock.taken_ms for lock in put.values())
             execute(_DROP, (latest_ms - _EXPIRED_MS, _EXPIRED_MS))
         for token, lock in put.items():

@@ -14,7 +14,7 @@ from splitd.catalog.sql.counts import Counts
 from splitd.catalog.sql.docrows import DocumentRows
 from splitd.catalog.sql.doomed import StoredDoomed
 from splitd.catalog.sql.ids import Ids, NodeNumbers
-from splitd.catalog.sql.lockrows import StoredLocks
+from splitd.catalog.sql.lockrows import SeenLocks, StoredLocks
 from splitd.catalog.sql.meters import StoredMeters
 from splitd.catalog.sql.names import COLUMNS, Names
 from splitd.catalog.sql.parts import PartRows
@@ -45,7 +45,7 @@ class Common:
 
     :ivar folders: rows of collections by their places; see `Chains`.
     :ivar widest: the most parts that a file has had, as far as this front knows.
-    :ivar has_locks: whether a lock of WebDAV was taken ever, as far as this front knows.
+    :ivar locks: what is known of locks of WebDAV.
     """
 
     numbers: NodeNumbers = attrs.Factory(NodeNumbers)
@@ -53,7 +53,7 @@ class Common:
     serials: Ids = attrs.Factory(lambda: Ids("doomed_serials"))
     folders: dict[str, Sequence[Any]] = attrs.Factory(dict)
     widest: int = 0
-    has_locks: bool = False
+    locks: SeenLocks = attrs.Factory(SeenLocks)
 
 
 class StoredState(State):
@@ -81,7 +81,7 @@ class StoredState(State):
         self.versions: Any = parts.versions
         self.names: Any = parts.names
         self.parts_on: dict[str, int] = defaultdict(int)
-        self.locks = self._stored_locks = StoredLocks(cursor)
+        self.locks = self._stored_locks = StoredLocks(cursor, common.locks)
         self.shared_texts = Shared()
         self.files = 0
         self.bytes_stored = 0

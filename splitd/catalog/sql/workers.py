@@ -28,7 +28,6 @@ from splitd.catalog.sql.refusals import refusal
 from splitd.catalog.sql.short_ways import ShortWay
 from splitd.catalog.sql.stamps import News, Stamps
 from splitd.catalog.sql.state import DOCUMENTS_GATE, NAMES_GATE, Common, StoredState
-from splitd.errors import Locked
 from splitd.model.packing import Packing
 from storaged.system.clocks import elapsed_s
 
@@ -261,9 +260,7 @@ class Writer(Connected):
                     records, result = change.judge()
                 except (psycopg.Error, ChainBroken):
                     raise
-                except Exception as problem:
-                    if isinstance(problem, Locked):
-                        self._common.has_locks = True  # the next file is asked about before it is stored
+                except Exception:
                     if change.alone:
                         raise
                     outcomes.append(Failure())
@@ -332,7 +329,7 @@ class Reader(Connected):
         try:
             return self._look_at(looks)
         except LocksTaken:
-            self._common.has_locks = True
+            self._common.locks.ever = True
             return self._look_at(looks)
 
     def _look_at(self, looks: Sequence[Look]) -> list[Any]:
@@ -353,6 +350,8 @@ class Reader(Connected):
             return {}
         free = [asking[index] for index in asked()]
         self._freeing.tried(in_vain=not free)
+        if free:
+            self._common.locks.are_there = False  # no path counts as free while there are rows of locks
         return {look: _outcome(result) for look, _, result in free}
 
     def _look_long(self, looks: Sequence[Look]) -> list[Any]:
@@ -360,7 +359,7 @@ class Reader(Connected):
             return []
         # Names are looked at by one statement, which sees one snapshot by itself: no transaction is begun for it.
         locks = any(look.locks for look in looks)
-        plain = all(look.plain for look in looks) and not (locks and self._common.has_locks)
+        plain = all(look.plain for look in looks) and not (locks and self._common.locks.ever)
         if not plain:
             self._connection.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY")
         state = self._state(locks=False)

@@ -98,7 +98,23 @@ async def test_the_database_is_asked_after_a_lock_of_another_front_has_refused_a
     await two.locks.lock(Lock("/f", "urn:1", EXCLUSIVE, False, "", 1000, 2**52), ALWAYS, manifest(C))
     with pytest.raises(Locked):
         await put(one, "/f", B)
-    assert one.admit_at_once("/f", ALWAYS) is None
+    assert one.admit_at_once("/g", ALWAYS) is None
+
+
+@pytest.mark.parametrize("path", ["/f", "/g"], ids=["of a file", "free"])
+@pytest_twisted.ensureDeferred
+async def test_the_database_is_asked_no_more_once_a_front_has_seen_that_there_are_no_locks(
+    both: Both, path: str
+) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await one.locks.lock(Lock("/f", "urn:1", EXCLUSIVE, False, "", 1000, 2**52), ALWAYS, manifest(C))
+    assert one.admit_at_once("/g", ALWAYS) is None
+    await one.admit("/g", ALWAYS)
+    assert one.admit_at_once("/g", ALWAYS) is None
+    await two.locks.unlock("/f", "urn:1", ALWAYS)
+    await one.admit(path, ALWAYS)
+    assert one.admit_at_once("/g", ALWAYS) is not None
 
 
 @pytest.mark.parametrize("path", ["/c/d/new", "/c/d/f"], ids=["new", "replaced"])
