@@ -306,7 +306,11 @@ class GroupCommit:
             file.answer.callback((manifest, created))
 
     def _refused(self, failure: Failure, file: _File) -> Deferred[None]:
-        cleaned = Deferred.fromCoroutine(self._clean_up(file, reason_of(failure.value)))
+        # A refusal that would have come before the upload, if the front had asked first, is the client's matter alone.
+        problem = failure.value
+        is_late = file.intent.asked is not None and isinstance(problem, SplitdError)
+        quiet = is_late and not isinstance(problem, CatalogReadOnly)
+        cleaned = Deferred.fromCoroutine(self._clean_up(file, reason_of(problem), quiet=quiet))
         return cleaned.addCallback(lambda _: _answer(file, failure))
 
     async def _try_again(self, file: _File, failed: dict[str, StoragedError]) -> None:
@@ -329,7 +333,7 @@ class GroupCommit:
         file.intent = msgspec.structs.replace(file.intent, upload=self._new_id())
         self._gathering.add(file, again=True)
 
-    async def _clean_up(self, file: _File, reason: str) -> None:
+    async def _clean_up(self, file: _File, reason: str, *, quiet: bool = False) -> None:
         """End what was begun and not committed."""
         upload, path = file.intent.upload, file.intent.path
         try:
@@ -340,7 +344,8 @@ class GroupCommit:
             self._log.error("upload {upload} of {path} cannot be aborted now; its parts stay until that is possible",
                             upload=upload, path=path)  # fmt: skip
             return
-        self._log.info("upload {upload} of {path} aborted: {reason}", upload=upload, path=path, reason=reason)
+        log = self._log.debug if quiet else self._log.info
+        log("upload {upload} of {path} aborted: {reason}", upload=upload, path=path, reason=reason)
         self._reaper.wake()
 
 

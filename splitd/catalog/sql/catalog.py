@@ -72,6 +72,7 @@ class StoredCatalog(JournalledCatalog):
     """
 
     _changes: StoredChanges
+    ledger: StoredUploads
 
     def __init__(
         self,
@@ -314,6 +315,8 @@ class StoredCatalog(JournalledCatalog):
         if condition.none_match is not None or condition.unmodified_since_s is not None:
             return None
         if not holds_if_free(condition, path) or common.locks.are_there or self._meters.quotas or is_own(path):
+            return None
+        if self.ledger.has_refused(path):
             return None
         check_key_path(path) if condition.is_key else check_path(path)
         self._changes.refuse_read_only()

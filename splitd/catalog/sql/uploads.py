@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from cachetools import LRUCache
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
@@ -19,7 +20,7 @@ from splitd.catalog.sql.placing import is_plain
 from splitd.catalog.sql.rows import name_of, refuse_unindexed
 from splitd.catalog.sql.segments import COLUMNS
 from splitd.catalog.state import State
-from splitd.errors import BadName, MoveRefused
+from splitd.errors import BadName, CatalogReadOnly, MoveRefused, SplitdError, UploadAborted
 from splitd.interfaces.continued import ContinuedUpload, Segment
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.holdings import PartCopy
@@ -28,6 +29,8 @@ from storaged.parts.format import PartId
 
 _MOST_DOUBTFUL = 10_000
 """How many uploads and moves are remembered whose beginning failed."""
+_MOST_REFUSED = 1_000
+"""How many paths are remembered at which files were refused."""
 _Key = TypeVar("_Key", str, PartCopy)
 
 
@@ -97,6 +100,7 @@ class StoredUploads(JournalledUploads):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._doubtful: Doubtful[str] = Doubtful(ValueError, BadName)
+        self._refused: LRUCache[str, None] = LRUCache(_MOST_REFUSED)
 
     def begin_all(self, starts: Sequence[Start]) -> Deferred[None]:
         """Record that parts of some uploads may lie on their nodes; see `IUploadLedger.begin_all`."""
@@ -106,7 +110,25 @@ class StoredUploads(JournalledUploads):
 
     def _commit(self, commit: Commit) -> Deferred[bool]:
         with self._changes.manner(placing=commit if is_plain(commit) else None):
-            return super()._commit(commit)
+            committed = super()._commit(commit)
+        path = commit.path
+        if commit.asked is not None or path in self._refused:
+            committed.addCallbacks(self._note_stored, self._note_refused, (path,), errbackArgs=(commit,))
+        return committed
+
+    def _note_stored(self, created: bool, path: str) -> bool:
+        self._refused.pop(path, None)
+        return created
+
+    def _note_refused(self, failure: Failure, commit: Commit) -> Failure:
+        is_final = failure.check(SplitdError) and not failure.check(UploadAborted, CatalogReadOnly)
+        if commit.asked is not None and is_final:
+            self._refused[commit.path] = None
+        return failure
+
+    def has_refused(self, path: str) -> bool:
+        """Whether a file that was stored on an assumption was refused at a path, and none was put there since."""
+        return path in self._refused
 
     def abort_abandoned(self) -> Deferred[int]:
         """Abort the uploads and moves of fronts whose leases have expired; see `IUploadLedger.abort_abandoned`.

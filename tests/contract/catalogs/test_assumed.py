@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.defer import gatherResults
 
 from splitd.catalog.sql.catalog import StoredCatalog
-from splitd.errors import BadName, Locked, ParentMissing, UploadAborted
+from splitd.errors import BadName, Locked, NotAFile, ParentMissing, UploadAborted
 from splitd.interfaces.catalog import Admitted
 from splitd.interfaces.uploads import Commit
 from splitd.model.conditions import ALWAYS, Condition
@@ -179,3 +179,17 @@ async def test_a_collection_that_is_found_missing_beside_removals_is_not_known_a
     await gatherResults(removed)
     assert one.admit_at_once("/c/b", ALWAYS) is None
     assert one.admit_at_once("/d/b", ALWAYS) is not None
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_database_is_asked_where_a_file_was_refused_until_one_is_stored_there(both: Both) -> None:
+    one, two = both.fronts
+    await both.put(0, "/f", A)
+    await two.make_collection("/c")
+    with pytest.raises(NotAFile):
+        await put(one, "/c", B)
+    assert one.admit_at_once("/c", ALWAYS) is None
+    assert one.admit_at_once("/d", ALWAYS) is not None
+    await two.delete("/c", ALWAYS)
+    await both.put(0, "/c", C)
+    assert one.admit_at_once("/c", ALWAYS) is not None
