@@ -27,7 +27,7 @@
     ├── TooManyDocuments        a user has as many small documents of a kind as they may have
     ├── UploadFailed            an upload failed; nothing of it is visible
     │   ├── LengthMismatch      the client sent more or fewer bytes than it announced
-    │   └── UploadAborted       the upload was aborted: the client left, or the server stops
+    │   └── UploadAborted       the upload was aborted, or its collection asks for another layout by now
     ├── UploadUnknown           no upload with this id can be continued at this path
     ├── UploadTooLarge          a file would have more segments or bytes than it can have
     ├── SegmentsRefused         a file cannot be made of these segments of its upload
@@ -213,7 +213,9 @@ class LengthMismatch(UploadFailed):
 
 
 class UploadAborted(UploadFailed):
-    """The upload was aborted before its end."""
+    """The upload was aborted before its end: its client left, the server stops, or the catalog has lost it.  Or its
+    file was cut by a layout that was only assumed, and files at its path get another one by now: see `Commit.asked`.
+    """
 
 
 class NotEnoughNodes(SplitdError):
