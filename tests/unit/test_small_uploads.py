@@ -8,6 +8,7 @@ import attrs
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.logger import capturedLogs
 
 from splitd.errors import NotAFile, NotFound, UploadAborted
 from splitd.interfaces.store import IUpload
@@ -33,7 +34,8 @@ class Uploading:
     def begin(self, again: Again | None = None) -> SmallUpload:
         service = self.service
         largest = largest_part(service.layout, len(DATA))
-        intent = Intent(service.new_id(), "/f", len(DATA), largest, "", ALWAYS, service.layout)
+        asked = None if again is None else ""
+        intent = Intent(service.new_id(), "/f", len(DATA), largest, "", ALWAYS, service.layout, asked=asked)
 
         def ended(_: SmallUpload, committed: bool | None) -> None:
             self.ended.append(committed)
@@ -117,14 +119,20 @@ async def test_the_client_is_told_why_if_it_cannot_be_done_again(
     assert uploading.ended == [False]
 
 
+@pytest.mark.parametrize(
+    ("again", "level"), [(lambda: fail(AssertionError("it was done again")), "debug"), (None, "info")]
+)
 @pytest_twisted.ensureDeferred
-async def test_other_refusals_are_final() -> None:
+async def test_other_refusals_are_final_and_of_no_interest_if_they_would_have_come_before(
+    again: Again | None, level: str
+) -> None:
     service = await Service().start()
     await service.catalog.make_collection("/f")
-    uploading = Uploading(service)
-    upload = uploading.begin(lambda: fail(AssertionError("it was done again")))
+    upload = Uploading(service).begin(again)
     upload.write(DATA)
-    stored = upload.finish(SAID)
-    service.clock.advance(0)
-    with pytest.raises(NotAFile):
-        await stored
+    with capturedLogs() as logged:
+        stored = upload.finish(SAID)
+        service.clock.advance(0)
+        with pytest.raises(NotAFile):
+            await stored
+    assert [event["log_level"].name for event in logged if "aborted" in event["log_format"]] == [level]
