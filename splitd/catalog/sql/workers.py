@@ -191,17 +191,24 @@ class Writer(Connected):
         self._connection.begin_one()
         try:
             asked = place_at_once(Statements(self._connection), commits, self._common, self._slot())
+        except Exception as problem:
+            return self._not_placed(problem)
+        try:
             self._connection.commit()
         except psycopg.Error as problem:
-            if is_away(problem):
-                raise
-            self._connection.rollback()
-            return set()  # when they are judged, it turns out why
+            return self._not_placed(problem)
         if asked is None:
             return set()
         placed = {changes[number - 1] for (number,) in asked.fetchall()}
         self._placing.tried(in_vain=not placed)
         return placed
+
+    def _not_placed(self, problem: Exception) -> set[Change]:
+        """Roll back, so that each commit is judged: then it turns out why, and the others do not suffer from it."""
+        if is_away(problem):
+            raise problem
+        self._connection.rollback()
+        return set()
 
     def _make(self, changes: Sequence[Change]) -> list[Any]:
         """Make changes in one transaction, or each in its own if that fails.

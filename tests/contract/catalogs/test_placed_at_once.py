@@ -7,9 +7,10 @@ from contextlib import closing
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 from splitd.catalog.sql.catalog import StoredCatalog
 from splitd.catalog.sql.connecting import connector
@@ -20,12 +21,22 @@ from splitd.catalog.sql.workers import Current, Writer
 from splitd.errors import NotAFile, SplitdError, UploadAborted
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition, Held
+from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from tests.catalogs import AS_KEY, NEW, NODES, A, B, C, manifest, walk
 from tests.cluster.waiting import becomes
 from tests.contract.catalogs.both_fronts import Both, is_blocked
 from tests.postgres import postgres
 
 _JUDGED = "judged"
+
+
+D = "d" * 32
+
+
+def _bad(upload: str) -> Manifest:
+    """Return a manifest that no row can hold."""
+    return msgspec.structs.replace(manifest(upload), said=Media(tags=(("a", "\udcff"),)))
 
 
 def _renew(connection: Any) -> float:
@@ -112,6 +123,33 @@ async def test_of_a_batch_those_are_judged_that_are_not_placed(bench: Bench) -> 
     commits = Commit("/c/there", manifest(A), ALWAYS), Commit("/c/b", manifest(B), ALWAYS)
     assert bench.commit(*commits) == [_JUDGED, True]
     assert (await walk(bench.front))["/c/b"] == manifest(B)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_commit_that_no_row_can_hold_does_not_fail_those_beside_it(bench: Bench) -> None:
+    await bench.begin(A, B, D)
+    bad = Commit("/bad", _bad(B), ALWAYS)
+    before = await walk(bench.front)
+    outcomes = bench.commit(Commit("/c/a", manifest(A), ALWAYS), bad, Commit("/b", manifest(D), ALWAYS))
+    assert outcomes == [_JUDGED] * 3
+    assert await walk(bench.front) == before
+    assert bench.commit(Commit("/c/a", manifest(A), ALWAYS)) == [True], "the connection is as it was"
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_commits_at_once_the_good_ones_are_made(both: Both) -> None:
+    front = both.fronts[0]
+    await both.put(0, "/known", D)
+    await front.ledger.begin_all([Start(each, "/f", NODES) for each in (A, B, C)])
+    good, bad = [manifest(A), manifest(C)], _bad(B)
+    changes = front.ledger.commit_all([
+        Commit("/a", good[0], ALWAYS), Commit("/bad", bad, ALWAYS), Commit("/c", good[1], ALWAYS)
+    ])  # fmt: skip
+    first, refused, last = [await DeferredList([each], consumeErrors=True) for each in changes]
+    assert [first, last] == [[(True, True)]] * 2
+    assert not refused[0][0]
+    names = await walk(both.fronts[1])
+    assert ([names["/a"], names["/c"]], "/bad" in names) == (good, False)
 
 
 @pytest.mark.parametrize(
