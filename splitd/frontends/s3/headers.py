@@ -22,7 +22,7 @@ MOST_METADATA = 2048
 """The most bytes of all names and values of an object's metadata together."""
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-_NO_XML = re.compile("[\ufffe\uffff]")  # besides control characters
+_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")  # besides control characters; lone surrogates are no UTF-8
 
 _READ = frozenset(
     {
@@ -247,7 +247,7 @@ def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tupl
         if len(value) > _LONGEST_TAG_VALUE:
             raise S3Error("InvalidTag", "The TagValue you have provided is invalid")
         if has_control(key + value) or _NO_XML.search(key + value):
-            raise S3Error("InvalidTag", "a tag has control characters, or others that XML cannot hold")
+            raise S3Error("InvalidTag", "a tag is not UTF-8, or has control characters, or others that XML cannot hold")
     if len({key for key, _ in tags}) != len(tags):
         raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
     return tuple(sorted(tags))

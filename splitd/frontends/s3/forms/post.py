@@ -151,7 +151,7 @@ async def _store(request: S3Request, key: str, form: Form, body: FormBody, polic
     _refuse_deciding(fields)
     media = read_media(fields)
     if form.get("tagging"):
-        tags = read_tags(form.get("tagging").encode("utf-8", "replace"), MOST_TAGS)
+        tags = read_tags(form.get("tagging").encode("utf-8", "surrogateescape"), MOST_TAGS)
         media = msgspec.structs.replace(media, tags=tags)
     expected = read_form(fields)
     upload = await request.keys.create(request.bucket, key, None, media, write_condition(fields))
