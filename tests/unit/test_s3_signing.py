@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from calendar import timegm
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from time import strptime
@@ -131,6 +131,39 @@ def test_headers_of_s3_must_be_signed() -> None:
         request = make()
         request.headers["x-amz-acl"] = ["public-read"]
         assert refused(request) == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    "name", ["x-amz-copy-source", "x-amz-acl", "x-amz-tagging", "x-amz-storage-class", "X-Amz-New"]
+)
+def test_a_header_that_is_signed_as_one_text_is_not_read_as_another(name: str) -> None:
+    """Signed are all values of a header, joined by commas; who passes a request on may divide them."""
+    request = sign("PUT", f"{HOST}/bucket/key", {name: "/b/public,/b/secret"})
+    authenticator = Authenticator(KEYS, REGION, WallClock(lambda: signed_ms(request) / 1000))
+    target = parse_target(request.uri, (), ())
+    for _ in range(2):  # the second one is known as one that is signed like the first
+        assert authenticator.prove(request, target).principal is KEYS.user  # type: ignore[arg-type]
+    request.headers[name.lower()] = ["/b/public", "/b/secret"]
+    with pytest.raises(S3Error) as caught:
+        authenticator.prove(request, target)  # type: ignore[arg-type]
+    assert caught.value.code == "InvalidArgument"
+
+
+@pytest.mark.parametrize("make", [a_url, lambda: FakeRequest("PUT", "/bucket/key", [("Host", "s3.example")])])
+def test_a_header_of_s3_may_come_once_whoever_sends_it(make: Callable[[], FakeRequest]) -> None:
+    request = make()
+    request.headers["x-amz-content-sha256"] = [UNSIGNED, UNSIGNED]
+    authenticator = Authenticator(KEYS, REGION, WallClock(datetime.now(UTC).timestamp))
+    with pytest.raises(S3Error) as caught:
+        authenticator.prove(request, parse_target(request.uri, (), ()))  # type: ignore[arg-type]
+    assert caught.value.code == "InvalidArgument"
+
+
+@pytest.mark.parametrize("name", ["x-amz-meta-a", "x-amz-object-attributes"])
+def test_metadata_and_lists_may_come_in_several_headers(name: str) -> None:
+    request = sign("GET", f"{HOST}/bucket/key?attributes", {name: "ETag,ObjectSize"})
+    request.headers[name] = ["ETag", "ObjectSize"]
+    assert prove(request).principal is KEYS.user
 
 
 def test_the_clock_of_the_client_may_be_off_by_a_quarter_of_an_hour() -> None:

@@ -36,6 +36,7 @@ from splitd.frontends.s3.signing.stated import (
     called_hosts,
     find_seconds,
     is_plain_payload,
+    refuse_repeated,
     refuse_unsigned,
     seconds_of,
     signed_time,
@@ -104,7 +105,8 @@ class Authenticator:
         query = target.query
         proven = None if query else self._prove_alike(request, target.raw_path)
         if proven is not None:
-            return proven
+            return proven  # each of its headers of S3 is signed, and came once
+        refuse_repeated(request)
         headers = request.header_values("Authorization")
         if SIGNATURE in query or "X-Amz-Algorithm" in query:
             if headers:

@@ -20,6 +20,9 @@ UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _UNSIGNED_BODIES = frozenset({UNSIGNED, UNSIGNED_CHUNKS})
 _WORDS = _UNSIGNED_BODIES | {SIGNED_CHUNKS, SIGNED_CHUNKS_AND_TRAILER}
 
+_LISTS = frozenset({"x-amz-object-attributes", "x-amz-optional-object-attributes"})
+"""Headers that SDKs may send once for each element of a list."""
+
 _HEX = re.compile(rf"\A[0-9a-f]{{{DIGITS}}}\Z")
 _TIME_LENGTH = len("YYYYMMDDTHHMMSSZ")
 _TIME = re.compile(r"\A([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\Z", re.ASCII)
@@ -79,6 +82,29 @@ def refuse_unsigned(request: IRequest, signed: str, *, is_presigned: bool) -> No
             "there are headers in the request that are not signed",
             HeadersNotSigned=", ".join(sorted(loose)),
         )
+
+
+def refuse_repeated(request: IRequest) -> None:
+    """Refuse a request in which a header of S3 came more than once: signed are all of its values, and read is one.
+
+    Metadata may, and lists: of these all values are read.
+
+    :raise S3Error: one did.
+    """
+    names = _find_single(tuple(request.header_names()))
+    if names and request.only_headers(names) is None:
+        name = next(each.decode() for each in names if request.only_header(each) is None)
+        raise S3Error("InvalidArgument", f"the header {name[:100]} came more than once", ArgumentName=name[:100])
+
+
+@lru_cache(128)  # the headers of a client's requests have the same names
+def _find_single(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return those of some names whose headers may come only once."""
+    return tuple(
+        name.encode("ascii")
+        for name in names
+        if name.startswith("x-amz-") and not name.startswith("x-amz-meta-") and name not in _LISTS
+    )
 
 
 @lru_cache(128)  # the headers of a client's requests have the same names
