@@ -148,6 +148,21 @@ async def test_conditions_of_writes(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_empty_condition_deletes_nothing(s3: S3) -> None:
+    await s3.put("/bucket/x", b"1")
+    assert code_of(await s3.ask("DELETE", "/bucket/x", If_Match="")) == (412, "PreconditionFailed")
+    for name in ("x_amz_if_match_size", "x_amz_if_match_last_modified_time"):
+        assert code_of(await s3.ask("DELETE", "/bucket/x", **{name: ""})) == (400, "InvalidArgument"), name
+    answer = await s3.ask("POST", "/bucket?delete", b"<Delete><Object><Key>x</Key><ETag/></Object></Delete>")
+    assert texts(answer, "Error/Code") == ["PreconditionFailed"]
+    for name in ("Size", "LastModifiedTime"):
+        body = f"<Delete><Object><Key>x</Key><{name}/></Object></Delete>"
+        assert code_of(await s3.ask("POST", "/bucket?delete", body.encode())) == (400, "MalformedXML"), name
+    assert (await s3.get("/bucket/x")).body == b"1"
+    assert (await s3.ask("DELETE", "/bucket/x", If_Match=f'"other", {md5(b"1")}', x_amz_if_match_size="1")).code == 204
+
+
+@pytest_twisted.ensureDeferred
 async def test_checksums_are_checked_kept_and_told(s3: S3) -> None:
     good = {"x_amz_checksum_crc32": crc32(DATA)}
     stored = await s3.put("/bucket/x", DATA, **good)

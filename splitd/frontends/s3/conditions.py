@@ -11,11 +11,13 @@ import attrs
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import unchanged_since
+from splitd.frontends.s3.xml import malformed
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from storaged.http import IHeaders, IRequest
 
 _WRITES = frozenset({b"if-match", b"if-none-match"})
+_SIZE, _MODIFIED = "x-amz-if-match-size", "x-amz-if-match-last-modified-time"
 _OF_OTHER_DOORS = re.compile(r"\A[0-9a-f]{32}-1\Z")
 
 
@@ -55,29 +57,51 @@ def write_condition(headers: IHeaders) -> Condition:
 
 @attrs.frozen
 class Fit:
-    """What an object must be so that it is deleted; empty for what does not matter.
+    """What an object must be so that it is deleted; None for what does not matter.
 
-    :param etag: its entity tag, or *.
+    :param tags: its entity tag must be one of these.
     :param size: its bytes.
     :param modified: its time, in HTTP's format or as in XML.
     """
 
-    etag: str = ""
-    size: str = ""
-    modified: str = ""
+    tags: tuple[str, ...] | None = None
+    size: str | None = None
+    modified: str | None = None
 
     def check(self, manifest: Manifest) -> Condition:
         """Return the condition that an object is still the one that was judged.
 
         :raise S3Error: it does not fit.
         """
-        if self.size and self.size != str(manifest.size):
-            raise _failed("x-amz-if-match-size")
-        if self.modified and _seconds(self.modified) != manifest.created_ms // 1000:
-            raise _failed("x-amz-if-match-last-modified-time")
-        if self.etag and Condition(_read_tags([self.etag])).failed(manifest.etag):
+        if self.size is not None and self.size != str(manifest.size):
+            raise _failed(_SIZE)
+        if self.modified is not None and _seconds(self.modified) != manifest.created_ms // 1000:
+            raise _failed(_MODIFIED)
+        if self.tags is not None and Condition(self.tags).failed(manifest.etag):
             raise _failed("If-Match")
         return unchanged_since(manifest)
+
+
+def delete_condition(headers: IHeaders) -> Fit:
+    """Read the conditions of a request that deletes an object.
+
+    :raise S3Error: one of them is empty.
+    """
+    size, modified = (headers.getHeader(name) for name in (_SIZE, _MODIFIED))
+    for name, value in ((_SIZE, size), (_MODIFIED, modified)):
+        if value == "":
+            raise S3Error("InvalidArgument", f"the header {name} is empty", ArgumentName=name)
+    return Fit(_tags(headers, "If-Match"), size, modified)
+
+
+def read_fit(tag: str | None, size: str | None, modified: str | None) -> Fit:
+    """Return what is said of an object to be deleted in a document; None for what is not said.
+
+    :raise S3Error: the size or the time is empty.
+    """
+    if "" in {size, modified}:
+        raise malformed()
+    return Fit(None if tag is None else _read_tags([tag]), size, modified)
 
 
 def _seconds(value: str) -> int | None:

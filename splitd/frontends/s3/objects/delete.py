@@ -14,12 +14,22 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from splitd.errors import SplitdError
 from splitd.frontends.s3.answers import answer, refusal
-from splitd.frontends.s3.conditions import Fit
+from splitd.frontends.s3.conditions import Fit, delete_condition, read_fit
 from splitd.frontends.s3.door import LIST_LIMIT, S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.objects.get import refuse_version
 from splitd.frontends.s3.target import check_key
-from splitd.frontends.s3.xml import document, element, malformed, only_flag, only_text, parse, refuse_others, text
+from splitd.frontends.s3.xml import (
+    document,
+    element,
+    malformed,
+    only_child,
+    only_flag,
+    only_text,
+    parse,
+    refuse_others,
+    text,
+)
 
 _MOST = 1000
 """Keys that one request may delete."""
@@ -35,11 +45,7 @@ class _Doomed:
 async def delete_object(request: S3Request) -> None:
     """Delete an object.  A key that nothing has is told the same."""
     refuse_version(request)
-    fit = Fit(
-        request.header("If-Match"),
-        request.header("x-amz-if-match-size"),
-        request.header("x-amz-if-match-last-modified-time"),
-    )
+    fit = delete_condition(request.http)
     await request.keys.delete(request.bucket, request.key, None if fit == Fit() else fit.check)
     answer(request.http, 204)
 
@@ -65,7 +71,11 @@ def _read(body: bytes) -> tuple[list[_Doomed], bool]:
 
 def _read_object(each: Element) -> _Doomed:
     refuse_others(each, {"Key", "VersionId", "ETag", "Size", "LastModifiedTime"})
-    fit = Fit(only_text(each, "ETag", ""), only_text(each, "Size", ""), only_text(each, "LastModifiedTime", ""))
+    tag, size, modified = (
+        None if only_child(each, name) is None else only_text(each, name)
+        for name in ("ETag", "Size", "LastModifiedTime")
+    )
+    fit = read_fit(tag, size, modified)
     return _Doomed(only_text(each, "Key"), only_text(each, "VersionId", "null"), fit)
 
 
