@@ -119,7 +119,8 @@ async def test_what_a_form_says_of_its_object_is_kept(s3: S3) -> None:
             "tagging": tags,
             "Cache-Control": "no-store",
             "Content-Disposition": "inline",
-        }
+        },
+        ["starts-with", "$Content-Type", ""],
     )
     assert (await post(s3, {**fields, "x-amz-checksum-sha256": checksum})).code == 204
     got = await S3(s3.cluster, None).get("/bucket/x")
@@ -140,6 +141,21 @@ async def test_what_a_form_says_of_its_object_is_kept(s3: S3) -> None:
         ("x-amz-new", "1", (501, "NotImplemented")),
     ):
         assert code_of(await post(s3, signed({"key": "x", name: value}))) == expected, name
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_file_has_no_type_that_the_policy_does_not_allow(s3: S3) -> None:
+    for conditions, stored in (
+        ([], "binary/octet-stream"),
+        ([["starts-with", "$Content-Type", ""]], "text/x"),
+        ([{"Content-Type": ""}], "binary/octet-stream"),
+        ([["starts-with", "$Content-Type", ""], ["eq", "$content-type", ""]], "binary/octet-stream"),
+    ):
+        assert (await post(s3, signed({"key": "x"}, *conditions))).code == 204, conditions
+        assert (await s3.get("/bucket/x")).header("Content-Type") == stored, conditions
+    given = signed({"key": "x", "Content-Type": "image/png"})
+    assert (await post(s3, given)).code == 204
+    assert (await s3.get("/bucket/x")).header("Content-Type") == "image/png"
 
 
 @pytest_twisted.ensureDeferred

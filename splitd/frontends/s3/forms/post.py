@@ -78,7 +78,7 @@ async def post_object(request: S3Request) -> None:
     try:
         form = await body.form()
         key = _key(form)
-        policy, asked = await _authorize(request, form, key)
+        policy, asked, form = await _authorize(request, form, key)
         stored = await _store(asked, key, form, body, policy)
     finally:
         delivering.cancel()
@@ -118,13 +118,15 @@ def _missing(field: str) -> S3Error:
     )
 
 
-async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, S3Request]:
-    """Return the policy of a form, and the request as that of its author; of everybody if it is not signed."""
+async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, S3Request, Form]:
+    """Return the policy of a form, the request as that of its author, or of everybody if it is not signed, and the form
+    without what the policy does not allow of the file's part.
+    """
     if "policy" not in form.fields:
         for field in _SIGNED:
             if field in form.fields:
                 raise _missing("policy")
-        return _NO_POLICY, request
+        return _NO_POLICY, request, form
     prover, text = request.authenticator, form.get("policy")
     try:
         principal = prover.prove_policy(text, form.fields)
@@ -133,8 +135,15 @@ async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, 
         principal = prover.prove_policy(text, form.fields)
     request.http.user = principal.name or None
     policy = parse_policy(form.get("policy"))
-    policy.check({**form.fields, "key": key, "bucket": request.bucket}, request.door.wall.now_ms())
-    return policy, attrs.evolve(request, proof=Proof(principal), door=request.door_of(principal))
+    judged, now_ms = {**form.fields, "key": key, "bucket": request.bucket}, request.door.wall.now_ms()
+    policy.check(judged, now_ms)
+    if form.content_type and "content-type" not in judged:
+        # Browsers write a type that nobody has asked for, so the file is stored all the same.
+        try:
+            policy.check({**judged, "content-type": form.content_type}, now_ms)
+        except S3Error:
+            form = attrs.evolve(form, content_type="")
+    return policy, attrs.evolve(request, proof=Proof(principal), door=request.door_of(principal)), form
 
 
 def _refuse_deciding(fields: FormFields) -> None:
