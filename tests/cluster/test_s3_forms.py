@@ -48,7 +48,7 @@ def signed(fields: dict[str, str], *conditions: Any, kind: Any = S3SigV4PostAuth
 
 
 async def post(s3: S3, fields: dict[str, str], data: bytes = b"content", path: str = "/bucket", **form: Any) -> Answer:
-    body = form_of({name: value.encode() for name, value in fields.items()}, data, **form)
+    body = form_of({name: value.encode("utf-8", "surrogateescape") for name, value in fields.items()}, data, **form)
     return await s3.cluster.ask("POST", s3.cluster.s3_url + path, body, **{"Content-Type": TYPE})
 
 
@@ -254,6 +254,11 @@ async def test_a_condition_in_a_form_is_judged(s3: S3) -> None:
         "Content-Range",
         "x-amz-copy-source",
         "x-amz-if-match-size",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "x-amz-trailer",
+        "x-amz-object-ownership",
+        "x-amz-mp-object-size",
     ):
         assert code_of(await post(s3, signed({"key": "x", name: "bucket/x"}))) == (501, "NotImplemented"), name
     assert (await s3.get("/bucket/x")).body == b"third"
@@ -264,4 +269,20 @@ async def test_a_form_gives_no_metadata_that_no_answer_could_tell(s3: S3) -> Non
     for name in ("x-amz-meta-ü", "x-amz-meta-a b", "x-amz-meta-a:"):
         answer = await post(s3, signed({"key": "x", name: "1"}))
         assert answer.code == 400, name
+    assert (await s3.get("/bucket/x")).code == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_form_may_say_whose_its_bucket_is(s3: S3) -> None:
+    [owner] = texts(await s3.get("/bucket?acl"), "Owner/ID")
+    for named, code in (("somebody", 403), (owner, 204)):
+        answer = await post(s3, signed({"key": "x", "x-amz-expected-bucket-owner": named}))
+        assert (answer.code, (await s3.get("/bucket/x")).code) == (code, 404 if code == 403 else 200), named
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_form_gives_no_tags_that_are_not_utf_8(s3: S3) -> None:
+    tagging = "<Tagging><TagSet><Tag><Key>k</Key><Value>\udcff</Value></Tag></TagSet></Tagging>"
+    for name, value, code in (("x-amz-tagging", "k=\udcff", "InvalidTag"), ("tagging", tagging, "MalformedXML")):
+        assert code_of(await post(s3, signed({"key": "x", name: value}))) == (400, code)
     assert (await s3.get("/bucket/x")).code == 404

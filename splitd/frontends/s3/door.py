@@ -18,7 +18,7 @@ from splitd.frontends.s3.payload.receiving import collect
 from splitd.frontends.s3.query import Query
 from splitd.frontends.s3.signing.authentication import Authenticator, Proof
 from splitd.frontends.s3.target import Target
-from storaged.http import IRequest
+from storaged.http import IHeaders, IRequest
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread
 
@@ -152,11 +152,12 @@ class S3Request:
         return understood
 
 
-async def refuse_other_owner(request: S3Request) -> None:
+async def refuse_other_owner(request: S3Request, headers: IHeaders) -> None:
     """Refuse a request that expects another owner of the bucket.
 
+    :param headers: those of the request, or what takes their place.
     :raise S3Error: it does.
     """
-    expected = request.header(OWNER.decode())
+    expected = headers.getHeader(OWNER.decode())
     if expected and expected != (await request.owner())[0]:
         raise S3Error("AccessDenied", "Access Denied")

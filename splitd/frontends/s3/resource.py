@@ -195,7 +195,7 @@ class S3Resource(StreamingResource):
         refuse_unsupported(request)
         refuse_deciding(operation, request)
         if request.has_header(OWNER):
-            await refuse_other_owner(asked)
+            await refuse_other_owner(asked, request)
         try:
             await operation(asked)
         except LoginRequired:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from splitd.access.keys import NotLooked
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.conditions import write_condition
-from splitd.frontends.s3.door import S3Request
+from splitd.frontends.s3.door import S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.forms.body import Form, FormBody
 from splitd.frontends.s3.forms.policy import Policy, parse_policy
@@ -146,10 +146,23 @@ async def _authorize(request: S3Request, form: Form, key: str) -> tuple[Policy, 
     return policy, attrs.evolve(request, proof=Proof(principal), door=request.door_of(principal)), form
 
 
+_UNREAD = frozenset(
+    {
+        "content-range",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "x-amz-mp-object-size",
+        "x-amz-object-ownership",
+        "x-amz-trailer",
+    }
+)
+"""Headers that decide in other requests, and not in a form."""
+
+
 def _refuse_deciding(fields: FormFields) -> None:
     """Refuse a form with a field that should decide whether the file is stored, or into what, and is not read."""
     for name in fields.header_names():
-        decides = name.startswith(("if-", "x-amz-if-", "x-amz-copy-source")) or name == "content-range"
+        decides = name.startswith(("if-", "x-amz-if-", "x-amz-copy-source")) or name in _UNREAD
         if decides and name not in {"if-match", "if-none-match"}:
             raise S3Error("NotImplemented", f"the field {name[:100]} is not supported", Header=name[:100])
 
@@ -158,6 +171,7 @@ async def _store(request: S3Request, key: str, form: Form, body: FormBody, polic
     fields = FormFields(form)
     refuse_unsupported(fields)
     _refuse_deciding(fields)
+    await refuse_other_owner(request, fields)
     media = read_media(fields)
     if form.get("tagging"):
         tags = read_tags(form.get("tagging").encode("utf-8", "surrogateescape"), MOST_TAGS)
