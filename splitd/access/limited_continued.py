@@ -76,11 +76,18 @@ class LimitedContinuedUploads:
         refused = self._judge.refuse(path, WRITE)
         return fail(refused) if refused else self._uploads.read(path, upload, segments)
 
-    def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
-        """List a page of the uploads whose paths the user may read; needs `read` where the prefix lies."""
-        refused = self._judge.refuse(prefix[: prefix.rfind("/")] or "/", READ)
+    def list_uploads(
+        self, prefix: str, after: tuple[str, str], limit: int, *, to_abort: bool = False
+    ) -> Deferred[list[ContinuedUpload]]:
+        """List a page of the uploads whose paths the user may read; needs `read` where the prefix lies.  To abort them
+        needs `write` there and below, and those that the user may not read are listed, too.
+        """
+        right, place = WRITE if to_abort else READ, prefix[: prefix.rfind("/")] or "/"
+        refused = self._judge.refuse(place, right, everywhere=to_abort)
         if refused:
             return fail(refused)
+        if to_abort:
+            return self._uploads.list_uploads(prefix, after, limit)
         return Deferred.fromCoroutine(self._visible(prefix, after, limit))
 
     async def _visible(self, prefix: str, after: tuple[str, str], limit: int) -> list[ContinuedUpload]:

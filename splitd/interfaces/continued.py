@@ -143,7 +143,9 @@ class IContinuedUploads(Interface):
         :raise UploadUnknown: no such upload is under way.
         """
 
-    def list_uploads(prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
+    def list_uploads(
+        prefix: str, after: tuple[str, str], limit: int, *, to_abort: bool = False
+    ) -> Deferred[list[ContinuedUpload]]:
         """List a page of the uploads whose paths begin with a text, in the order of their paths by code point; those of
         one path in the order in which they began.  Its cost depends on `limit` only.
 
@@ -151,6 +153,7 @@ class IContinuedUploads(Interface):
         :param after: the path and id of the last upload of the page before; ("", "") for the first page.  They need not
             exist: a path of "/a/b" and the highest code point skips all paths that begin with "/a/b".
         :param limit: how many at most.
+        :param to_abort: whether they are listed to be aborted, and not to be shown.
         :return: a Deferred that fires with the uploads.
         """
 

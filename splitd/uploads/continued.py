@@ -145,7 +145,14 @@ class ContinuedUploads:
         size = sum(ref.size for ref in refs)
         return await self._open(msgspec.structs.replace(whole, size=size, packed_segments=pack_segments(refs)))
 
-    def list_uploads(self, prefix: str, after: tuple[str, str], limit: int) -> Deferred[list[ContinuedUpload]]:
+    def list_uploads(
+        self,
+        prefix: str,
+        after: tuple[str, str],
+        limit: int,
+        *,
+        to_abort: bool = False,  # noqa: ARG002 - of the interface
+    ) -> Deferred[list[ContinuedUpload]]:
         """List a page of uploads; see `IContinuedUploads.list_uploads`."""
         return self._ledger.list_uploads(prefix, after, limit)
 

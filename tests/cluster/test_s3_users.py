@@ -91,6 +91,30 @@ async def test_an_upload_in_parts_is_its_users(guarded: Cluster) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_deleted_bucket_ends_all_of_its_uploads(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
+    cluster = make_cluster()
+    cluster.users = tmp_path / "users.yaml"
+    own, drop = "{path: /own, allow: [read, write]}", "{path: /own/drop, allow: [write]}"
+    s3.write_users(
+        cluster.users, {"root": GRANTS["root"], "anna": f"{own}, {drop}", "bert": "{path: /, allow: [read]}"}
+    )
+    await cluster.start()
+    root, anna, bert = (S3(cluster, (name, SECRET)) for name in ("ROOT", "ANNA", "BERT"))
+    assert (await root.put("/own", b"")).code == 200
+    begun = [
+        (path, texts(await anna.ask("POST", f"{path}?uploads"), "UploadId")[0])
+        for path in ("/own/x", "/own/drop/x", "/own/drop/y")
+    ]
+    assert texts(await anna.get("/own?uploads"), "Upload/Key") == ["x"]
+    assert code_of(await bert.ask("DELETE", "/own")) == (403, "AccessDenied")
+    assert (await anna.ask("DELETE", "/own")).code == 204
+    assert (await root.put("/own", b"")).code == 200
+    assert texts(await root.get("/own?uploads"), "Upload/Key") == []
+    for path, upload in begun:
+        assert code_of(await root.put(f"{path}?partNumber=1&uploadId={upload}", b"1")) == (404, "NoSuchUpload"), path
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_grant_for_a_part_of_a_bucket_is_good_for_that_part(
     make_cluster: Callable[..., Cluster], tmp_path: Path
 ) -> None:

@@ -249,4 +249,17 @@ def test_uploads_are_listed_where_one_may_read(grants: Rights, prefix: str, limi
     assert listed == [each for each in sorted(_BELOW) if each.startswith(prefix) and READ in naive(grants, each)]
 
 
+@given(GRANTS, PATHS)
+def test_uploads_are_listed_to_be_aborted_where_one_may_write_everywhere(grants: Rights, place: str) -> None:
+    recorder, judge = Recorder(), Judge(Principal("anna", Grants(grants)))
+    limited = LimitedContinuedUploads(recorder, judge, Publishing(recorder, judge))
+    place = place.rstrip("/")
+    found = outcome(limited.list_uploads(f"{place}/", ("", ""), 9, to_abort=True))
+    if has(grants, place or "/", WRITE, below=True):
+        assert (found, recorder.calls) == (None, 1)
+    else:
+        assert found is (Forbidden if READ in naive(grants, place or "/") else NotFound)
+        assert recorder.calls == 0
+
+
 _BELOW = ["/a/x", "/a/b/x", "/b", "/b/x", "/a/b", "/c", "/a"]

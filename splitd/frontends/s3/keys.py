@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.logger import Logger
 
-from splitd.access.grants import Grants
+from splitd.access.grants import WRITE, Grants
 from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed, UploadUnknown
 from splitd.frontends.s3.buckets.notes import Buckets
 from splitd.frontends.s3.errors import S3Error
@@ -41,6 +41,8 @@ class Keys:
     :param grants: what the user may do.
     :param buckets: all buckets.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -122,30 +124,44 @@ class Keys:
         :raise S3Error: there is none of this name, or something is in it.
         """
         await self.bucket(name)
+        # The catalog decides; but a bucket with an object is refused before its uploads are read, of which may be many.
+        if self._grants.everywhere(f"/{name}", WRITE) and (await self.list(name, "", "", "", 1)).keys:
+            raise _not_empty(name)
         # Those that are begun in the next bucket of this name are not of this one.
         begun = await self._uploads_in(name)
         try:
             await self._keys.delete_empty(f"/{name}/", ALWAYS)
         except NotEmpty:
-            raise S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=name) from None
+            raise _not_empty(name) from None
         except NotFound:
             raise no_such_bucket(name) from None
         for start in range(0, len(begun), _PAGE):
-            ends = [Deferred.fromCoroutine(self._end(upload)) for upload in begun[start : start + _PAGE]]
+            ends = [Deferred.fromCoroutine(self._end(*each)) for each in begun[start : start + _PAGE]]
             await gatherResults(ends, consumeErrors=True)
 
     async def _uploads_in(self, bucket: str) -> list[tuple[str, str]]:
-        """Return the path and the id of each upload in parts."""
+        """Return the path and the id of each upload in parts, also of those that the user may not read.
+
+        :raise Forbidden: the user may not write everywhere in the bucket.
+        """
         found: list[tuple[str, str]] = []
         while True:
-            page = await self.parts.list_uploads(path_of(bucket, ""), found[-1] if found else ("", ""), _PAGE)
+            after = found[-1] if found else ("", "")
+            page = await self.parts.list_uploads(path_of(bucket, ""), after, _PAGE, to_abort=True)
             found += [(each.path, each.upload) for each in page]
             if len(page) < _PAGE:
                 return found
 
-    async def _end(self, upload: tuple[str, str]) -> None:
-        with suppress(UploadUnknown):  # it has ended meanwhile
-            await self.parts.abort(*upload, "its bucket was deleted")
+    async def _end(self, path: str, upload: str) -> None:
+        try:
+            await self.parts.abort(path, upload, "its bucket was deleted")
+        except UploadUnknown:
+            pass  # it has ended meanwhile
+        except CancelledError:
+            raise
+        except Exception:
+            # The bucket is gone, whatever becomes of this one; after a while it ends as one that nobody continues.
+            self._log.failure("{path}: upload {upload} of a deleted bucket was not aborted", path=path, upload=upload)
 
     # Objects
 
@@ -356,6 +372,10 @@ def as_object(entry: Manifest | Collection | None) -> Manifest | None:
 def unchanged_since(found: Manifest) -> Condition:
     """Return the condition that an object is still the one that was found."""
     return ALWAYS if found.upload == _NO_UPLOAD else Condition((found.etag,))
+
+
+def _not_empty(name: str) -> S3Error:
+    return S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=name)
 
 
 def no_such_bucket(name: str) -> S3Error:
