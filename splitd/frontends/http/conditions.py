@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from splitd.errors import BadName, NotFound
 from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.targets import Target, is_here, parse_target
 from splitd.frontends.http.times import parse_time
 from splitd.model.conditions import ALWAYS, Condition, parse_entity_tags, parse_none_match
 from splitd.model.if_header import IfHeader, parse_if
-from storaged.http import IRequest
+from storaged.http import IHeaders, IRequest
 
 CONDITIONS = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since", b"if-modified-since", b"if"})
 """The headers that `parse_condition` reads, in lower case."""
+
+
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 def parse_condition(request: IRequest, target: Target) -> Condition:
@@ -21,11 +26,11 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
     A time that is not well formed is ignored (RFC 9110 section 13.1.3).  In `If-None-Match`, an entry that is not well
     formed matches nothing.
 
-    :raise Refused: `If-Match` or `If` is not well formed.
+    :raise Refused: `If-Match` or `If` is not well formed, or one of the headers that name tags is not UTF-8.
     """
     if not request.has_any_header(CONDITIONS):  # as nearly always
         return Condition(collections=(target.path,)) if target.slash else ALWAYS
-    none_match = request.header_values("If-None-Match")
+    none_match = condition_values(request, "If-None-Match")
     return Condition(
         _match(request),
         parse_none_match(", ".join(none_match)) if none_match else None,
@@ -36,8 +41,22 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
     )
 
 
+def condition_values(headers: IHeaders, name: str) -> list[str]:
+    """Return the values of a header that names entity tags or locks; none if it did not come.
+
+    No tag of ours has bytes that are not UTF-8, and no message to another process can hold them.
+
+    :raise Refused: one is not UTF-8.
+    """
+    values = headers.header_values(name)
+    for value in values:
+        if not value.isascii() and _LONE.search(value):
+            raise Refused(400, f"{name}: it is not UTF-8")
+    return values
+
+
 def _match(request: IRequest) -> tuple[str, ...] | None:
-    values = request.header_values("If-Match")
+    values = condition_values(request, "If-Match")
     if not values:
         return None
     try:
@@ -47,7 +66,7 @@ def _match(request: IRequest) -> tuple[str, ...] | None:
 
 
 def _if_header(request: IRequest, target: Target) -> IfHeader | None:
-    values = request.header_values("If")
+    values = condition_values(request, "If")
     if not values:
         return None
 

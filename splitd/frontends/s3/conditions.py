@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import attrs
 
+from splitd.frontends.http.answers import Refused
+from splitd.frontends.http.conditions import condition_values
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.keys import unchanged_since
@@ -25,6 +27,7 @@ def read_condition(request: IRequest, prefix: str = "") -> Condition:
     """Read the conditions of a request for reading.
 
     :param prefix: what the names of the headers begin with.
+    :raise S3Error: one is not UTF-8.
     """
     if not any(map(request.has_header, _names(prefix))):
         return ALWAYS
@@ -45,7 +48,7 @@ def _names(prefix: str) -> tuple[bytes, ...]:
 def write_condition(headers: IHeaders) -> Condition:
     """Read the conditions of a request that stores an object.
 
-    :raise S3Error: they contradict each other.
+    :raise S3Error: they contradict each other, or one is not UTF-8.
     """
     if not headers.has_any_header(_WRITES):
         return ALWAYS
@@ -85,7 +88,7 @@ class Fit:
 def delete_condition(headers: IHeaders) -> Fit:
     """Read the conditions of a request that deletes an object.
 
-    :raise S3Error: one of them is empty.
+    :raise S3Error: the size or the time is empty, or a tag is not UTF-8.
     """
     size, modified = (headers.getHeader(name) for name in (_SIZE, _MODIFIED))
     for name, value in ((_SIZE, size), (_MODIFIED, modified)):
@@ -146,7 +149,10 @@ def check_source(condition: Condition, manifest: Manifest) -> None:
 
 
 def _tags(headers: IHeaders, name: str) -> tuple[str, ...] | None:
-    values = headers.header_values(name)
+    try:
+        values = condition_values(headers, name)
+    except Refused as problem:
+        raise S3Error("InvalidArgument", str(problem), ArgumentName=name) from problem
     return _read_tags(values) if values else None
 
 
