@@ -178,3 +178,37 @@ def test_what_was_announced_must_be_there() -> None:
     assert caught.value.code == "MalformedTrailerError"
     with pytest.raises(S3Error):
         decode(ChunkedDecoder(5, signer(), has_trailer=False), b"5\r\nhello\r\n0\r\n\r\n", [])
+
+
+BEHIND = (
+    b"a:b\r\n\r\n",
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+    b"x",
+    b"\r\nx\r\n",
+)
+
+
+@given(st.sampled_from(BEHIND), cuts)
+def test_nothing_is_taken_behind_the_end(behind: bytes, places: list[int]) -> None:
+    signed = framed([b"hello"], {"a": "1"})
+    for data, chunks in (
+        (b"5\r\nhello\r\n0\r\n\r\n", None),
+        (b"5\r\nhello\r\n0\r\na:1\r\n\r\n", None),
+        (signed, signer()),
+    ):
+        with pytest.raises(S3Error) as caught:
+            decode(ChunkedDecoder(5, chunks, has_trailer=True), data + behind, places)
+        assert caught.value.code == "IncompleteBody"
+
+
+def test_an_empty_line_too_many_is_passed() -> None:
+    """Clients of minio write one in front of the trailer's signature, and behind a trailer that is not signed."""
+    signed = framed([b"hello"], {"a": "1"}).replace(b"x-amz-trailer", b"\r\nx-amz-trailer")
+    for data, chunks in ((b"5\r\nhello\r\n0\r\na:1\n\r\n\r\n", None), (signed, signer())):
+        decoder = ChunkedDecoder(5, chunks, has_trailer=True)
+        assert decode(decoder, data, []) == b"hello"
+        assert decoder.trailer == {"a": "1"}
+    twice = signed + signed[signed.index(b"x-amz-trailer") :]
+    with pytest.raises(S3Error):
+        decode(ChunkedDecoder(5, signer(), has_trailer=True), twice, [])

@@ -139,6 +139,9 @@ class ChunkedDecoder:
         if not line:
             self._ended = True
             return
+        # Clients write one empty line too many: some of minio before the trailer's signature, which is the end then.
+        if self._ended and not self._is_late_signature(line):
+            raise _broken("there are bytes behind its end")
         name, colon, value = line.decode("ascii", "replace").partition(":")
         name, value = name.strip().lower(), value.strip()
         if not colon or not name:
@@ -152,6 +155,10 @@ class ChunkedDecoder:
             raise S3Error("MalformedTrailerError", f"{name[:80]} stands in the trailer twice")
         self.trailer[name] = value
         self._trailer_lines.append(f"{name}:{value}\n".encode())
+
+    def _is_late_signature(self, line: bytes) -> bool:
+        expected = self._signer is not None and self._has_trailer and self._trailer_signature is None
+        return expected and line.lower().startswith(_TRAILER_SIGNATURE.encode() + b":")
 
     def finish(self) -> None:
         """Check the end of the body.
