@@ -15,6 +15,7 @@ from storaged.system.sizes import Size
 from storaged.system.words import Words
 from tests.clocks import StillReactor
 from tests.cluster.cluster import Cluster
+from tests.cluster.pacing import seconds_until
 from tests.cluster.raw import RawAnswer
 from tests.users import ANNA, NORA, RITA, WILMA
 
@@ -179,12 +180,5 @@ async def test_a_small_file_that_comes_with_its_head_is_paid_for(make_cluster: C
         client.send(b"PUT %b HTTP/1.1\r\nHost: test\r\nContent-Length: 16000\r\n\r\n" % path, bytes(16_000))
         assert (await client.answer()).code == 201
     getting = Deferred.fromCoroutine(cluster.get("/a"))
-    seconds = 0
-    while not getting.called:
-        for _ in range(3):
-            await cluster.status()  # meanwhile it would be answered
-        if not getting.called:
-            still.advance(1)
-            seconds += 1
+    assert await seconds_until(getting, cluster, still) >= 1
     assert (await getting).code == 200
-    assert seconds >= 1
