@@ -85,19 +85,3 @@ async def test_depth_has_no_meaning_for_a_file(cluster: Cluster, depth: str) -> 
         assert answer.code == code, (method, answer.text)
     assert (await cluster.get("/COPY")).body == (await cluster.get("/MOVE")).body == b"abc"
     assert (await cluster.ask("DELETE", "/COPY", Depth=depth)).code == 204
-
-
-@pytest.mark.parametrize("name", ["If-Match", "If-None-Match", "If"])
-@pytest_twisted.ensureDeferred
-async def test_a_condition_that_is_not_utf_8_is_an_error(cluster: Cluster, name: str) -> None:
-    """One process could judge it; between two, no message holds it."""
-    await cluster.put("/file", b"abc")
-    value = b'(["\xff"])' if name == "If" else b'"\xff"'
-    for method in (b"PUT", b"GET", b"DELETE"):
-        client = await cluster.connect()
-        client.send(
-            method, b" /file HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n", name.encode(), b": ", value, b"\r\n\r\n"
-        )
-        answer = await client.answer()
-        assert (answer.code, name in answer.body.decode()) == (400, True), method
-    assert (await cluster.ask("GET", "/file")).body == b"abc"

@@ -26,7 +26,7 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
     A time that is not well formed is ignored (RFC 9110 section 13.1.3).  In `If-None-Match`, an entry that is not well
     formed matches nothing.
 
-    :raise Refused: `If-Match` or `If` is not well formed, or one of the headers that name tags is not UTF-8.
+    :raise Refused: `If-Match` or `If` is not well formed.
     """
     if not request.has_any_header(CONDITIONS):  # as nearly always
         return Condition(collections=(target.path,)) if target.slash else ALWAYS
@@ -44,15 +44,10 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
 def condition_values(headers: IHeaders, name: str) -> list[str]:
     """Return the values of a header that names entity tags or locks; none if it did not come.
 
-    No tag of ours has bytes that are not UTF-8, and no message to another process can hold them.
-
-    :raise Refused: one is not UTF-8.
+    In place of bytes that are not UTF-8, which no message to another process can hold, there is U+FFFD.  It is in no
+    tag of ours, so that such a tag matches nothing.
     """
-    values = headers.header_values(name)
-    for value in values:
-        if not value.isascii() and _LONE.search(value):
-            raise Refused(400, f"{name}: it is not UTF-8")
-    return values
+    return [value if value.isascii() else _LONE.sub("\ufffd", value) for value in headers.header_values(name)]
 
 
 def _match(request: IRequest) -> tuple[str, ...] | None:

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import attrs
 
-from splitd.frontends.http.answers import Refused
 from splitd.frontends.http.conditions import condition_values
 from splitd.frontends.http.times import parse_time
 from splitd.frontends.s3.errors import S3Error
@@ -27,7 +26,6 @@ def read_condition(request: IRequest, prefix: str = "") -> Condition:
     """Read the conditions of a request for reading.
 
     :param prefix: what the names of the headers begin with.
-    :raise S3Error: one is not UTF-8.
     """
     if not any(map(request.has_header, _names(prefix))):
         return ALWAYS
@@ -48,7 +46,7 @@ def _names(prefix: str) -> tuple[bytes, ...]:
 def write_condition(headers: IHeaders) -> Condition:
     """Read the conditions of a request that stores an object.
 
-    :raise S3Error: they contradict each other, or one is not UTF-8.
+    :raise S3Error: they contradict each other.
     """
     if not headers.has_any_header(_WRITES):
         return ALWAYS
@@ -88,7 +86,7 @@ class Fit:
 def delete_condition(headers: IHeaders) -> Fit:
     """Read the conditions of a request that deletes an object.
 
-    :raise S3Error: the size or the time is empty, or a tag is not UTF-8.
+    :raise S3Error: the size or the time is empty.
     """
     size, modified = (headers.getHeader(name) for name in (_SIZE, _MODIFIED))
     for name, value in ((_SIZE, size), (_MODIFIED, modified)):
@@ -149,10 +147,7 @@ def check_source(condition: Condition, manifest: Manifest) -> None:
 
 
 def _tags(headers: IHeaders, name: str) -> tuple[str, ...] | None:
-    try:
-        values = condition_values(headers, name)
-    except Refused as problem:
-        raise S3Error("InvalidArgument", str(problem), ArgumentName=name) from problem
+    values = condition_values(headers, name)
     return _read_tags(values) if values else None
 
 
