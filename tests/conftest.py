@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.tally import EFFORT, MEASURED, TALLY
 
 _CLOSING_S = 30.0
 """How long a connection that was closed at the end of a test may take to disappear; usually it takes a few turns."""
+_SLOW = "tests/live/", "tests/crash/"
+"""What the names of tests that take long begin with."""
 
 
 def pytest_configure() -> None:
@@ -52,6 +55,30 @@ def pytest_collection(session: pytest.Session) -> None:
     for module in [*modules[first:], *modules[:first]]:
         with suppress(Exception, pytest.skip.Exception):  # the collection meets it again, and tells it
             import_module(module)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the tests run in several processes, let each begin with its share of those that take long.
+
+    At first each process gets as many tests of the list as the others, and one that has none left takes some from the
+    end of what another one has.  So what comes at the end should be short.
+    """
+    own = getattr(config, "workerinput", None)
+    if own is None:
+        return
+    count, slow, quick = own["workercount"], dict[Path, list[pytest.Item]](), list[pytest.Item]()
+    for item in items:
+        if item.nodeid.startswith(_SLOW):
+            slow.setdefault(item.path, []).append(item)  # those of a module stay together: they may share a cluster
+        else:
+            quick.append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(count)]
+    for number, module in enumerate(slow.values()):
+        shares[number % count] += module
+    left, ends = iter(quick), [len(items) * (number + 1) // count for number in range(count)]
+    for share, (start, end) in zip(shares, pairwise([0, *ends]), strict=True):
+        share.extend(islice(left, max(0, end - start - len(share))))
+    items[:] = [item for share in shares for item in share] + list(left)
 
 
 def pytest_collection_finish() -> None:
