@@ -42,7 +42,7 @@ def parse_condition(request: IRequest, target: Target) -> Condition:
 
 
 def condition_values(headers: IHeaders, name: str) -> list[str]:
-    """Return the values of a header that names entity tags or locks; none if it did not come.
+    """Return the values of a header that names entity tags; none if it did not come.
 
     In place of bytes that are not UTF-8, which no message to another process can hold, there is U+FFFD.  It is in no
     tag of ours, so that such a tag matches nothing.
@@ -61,7 +61,7 @@ def _match(request: IRequest) -> tuple[str, ...] | None:
 
 
 def _if_header(request: IRequest, target: Target) -> IfHeader | None:
-    values = condition_values(request, "If")
+    values = request.header_values("If")  # a path in it that is not UTF-8 is refused
     if not values:
         return None
 
