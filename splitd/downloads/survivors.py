@@ -66,7 +66,7 @@ class Survivors:
         """Note that a part has failed.
 
         :raise FileUnavailable, FileDamaged: more parts have failed than there are parity parts.  The error is that of
-            this part, or of one whose node cannot be read now if the file can be read with it; it says how many have
+            this part, or of one whose node cannot be read now if the file can be read with it; it says why each has
             failed.
         :raise SplitdError: the error is not about the part, as `Overloaded`.
         """
@@ -85,8 +85,9 @@ class Survivors:
         if damaged <= self._manifest.parity:  # with the nodes that do not answer now, the file could be read
             problem = next((each for each in self.lost.values() if isinstance(each, FileUnavailable)), problem)
         width = len(self._manifest.nodes)
+        reasons = "; ".join(dict.fromkeys(map(str, [problem, *self.lost.values()])))
         raise type(problem)(
-            f"{problem}; {len(self.lost)} of {width} parts cannot be read, {self._manifest.parity} may be missing"
+            f"{reasons}; {len(self.lost)} of {width} parts cannot be read, {self._manifest.parity} may be missing"
         ) from problem
 
     def choose(self, count: int, given: set[int]) -> list[int]:

@@ -106,6 +106,8 @@ async def test_more_lost_than_parity_is_an_error_with_a_reason_and_never_wrong_b
     answer = await cluster.get("/file")
     assert answer.code == 503
     assert "3 of 8 parts cannot be read, 2 may be missing" in answer.text
+    for node in ("n2", "n5", "n7"):
+        assert f"node {node}: " in answer.text
 
 
 async def lose(cluster: Cluster, indexes: Sequence[int]) -> None:
