@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from twisted.internet.abstract import isIPv6Address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import URI
@@ -22,6 +22,9 @@ from storaged.http.site import BUFFER_SIZE
 from storaged.http.transports import TLSClientEndpoint, bound_buffers, set_buffer_size
 from storaged.http.trust import NodeTrust
 from storaged.system.descriptors import Shortage, shortage_of
+
+_NEXT_ADDRESS_S = 0.05
+"""After how many seconds the next address of a name is tried, too.  A refusal by all of them is told no earlier."""
 
 
 class _NameEndpoint(HostnameEndpoint):
@@ -54,8 +57,13 @@ class NodeEndpoints:
         if isIPv6Address(host):
             # A HostnameEndpoint drops the scope of an address.
             endpoint = TCP6ClientEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
+        elif isIPAddress(host):
+            # A HostnameEndpoint looks up addresses too, in a thread, and tells a refusal late: by then it may be wrong.
+            endpoint = TCP4ClientEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
         else:
-            endpoint = _NameEndpoint(self._reactor, host, uri.port, timeout=self._timeout_s)
+            endpoint = _NameEndpoint(
+                self._reactor, host, uri.port, timeout=self._timeout_s, attemptDelay=_NEXT_ADDRESS_S
+            )
         if uri.scheme == b"https":
             endpoint = TLSClientEndpoint(self._trust.options(host), endpoint, self._reactor)
         if greet is not None:
