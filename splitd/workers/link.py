@@ -23,6 +23,10 @@ _AGAIN_S = 0.1
 _PING_S = 1.0
 _SILENT_S = 5.0
 """A catalog's process that has not answered for so long is away: far longer than any step that it makes."""
+_SILENT = int(_SILENT_S / _PING_S)
+"""The same, counted in rounds.  A worker that stood still itself is late by a round, whatever the clock says; it reads
+what has arrived meanwhile before the next one.
+"""
 
 
 class _Quietly(Factory):
@@ -63,7 +67,7 @@ class Link:
         self._reactor = reactor
         self._connecting: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
-        self._pinged_s: float | None = None
+        self._unanswered = 0
         self._first: Deferred[None] | None = None
         self._stopped = False
         self._pings = Periodic(self._ping, _PING_S, reactor, "asking whether the catalog's process answers")
@@ -108,7 +112,7 @@ class Link:
 
     def _lost(self) -> None:
         self._calls.greeted = False
-        self._pinged_s = None
+        self._unanswered = 0
         if not self._stopped and self._again is None:
             self._again = self._reactor.callLater(_AGAIN_S, self._connect)
 
@@ -132,13 +136,12 @@ class Link:
     def _ping(self) -> None:
         if not self._calls.greeted:
             return
-        now = self._reactor.seconds()
-        if self._pinged_s is None:
-            self._pinged_s = now
+        if not self._unanswered:
             self._calls.call(methods.PING).addCallbacks(self._answered, lambda _: None)
-        elif now - self._pinged_s > _SILENT_S:
+        self._unanswered += 1
+        if self._unanswered > _SILENT:
             self._log.error("the process that keeps the catalog has not answered for {seconds:g} s", seconds=_SILENT_S)
             self._calls.abort()
 
     def _answered(self, _: None) -> None:
-        self._pinged_s = None
+        self._unanswered = 0
