@@ -77,7 +77,9 @@ class _Lasting:
         """Delete all files, and wait until all is well; another cluster is for the next test if that fails."""
         cluster, self.running = self.start(), None
         wait_until(cluster.is_ready, "all well after the test", cluster.status)
-        for member in json.loads(ask(cluster.url, Accept="application/json").body)["members"]:
+        listed = ask(cluster.url, Accept="application/json")
+        assert listed.status == 200, listed
+        for member in json.loads(listed.body)["members"]:
             assert ask(f"{cluster.url}/{quote(member['name'])}", "DELETE").status == 204
         cluster.disks.wait_for_parts_of_only()
         self.running = cluster

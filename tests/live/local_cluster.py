@@ -41,6 +41,7 @@ class LocalCluster:
     :ivar asked_for: what it must be ready for at its start, as a query; empty for everything.
     :ivar environment: variables for the processes, in addition to those of this process; read at `start`.
     :ivar descriptors: how many files each process may have open; None for as many as this one; read at `start`.
+    :ivar workers: how many processes serve clients; more than one must all serve before the cluster is ready.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
@@ -54,7 +55,9 @@ class LocalCluster:
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "front").mkdir(parents=True)
         # One process, on machines of any size, where no test wants more.
-        (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump({"workers": 1, **settings}))
+        asked = {"workers": 1, **settings}
+        self.workers: object = asked["workers"]
+        (folder / "front" / "splitd.yaml").write_text(yaml.safe_dump(asked))
 
     # Life
 
@@ -126,8 +129,20 @@ class LocalCluster:
     # Its state
 
     def is_ready(self) -> bool:
-        """Return whether all daemons are reported as ready."""
-        return self.ready_file.exists() and ask(f"{self.admin}/ready{self.asked_for}").status == 200
+        """Return whether all daemons are reported as ready, and all workers serve.
+
+        The front is ready while one worker serves.  Another one may still connect to the catalog's process, and answer
+        503 until then.
+        """
+        if not self.ready_file.exists() or ask(f"{self.admin}/ready{self.asked_for}").status != 200:
+            return False
+        return self.workers == 1 or self._all_serve()
+
+    def _all_serve(self) -> bool:
+        answer = ask(f"{self.admin}/status")
+        if answer.status == 401:  # with users, only operators are told
+            return True
+        return answer.status == 200 and len(json.loads(answer.body)["workers"]) == self.workers
 
     @property
     def ready_file(self) -> Path:
