@@ -80,9 +80,7 @@ def test_a_daemon_tells_that_it_serves_lives_and_stops(manager: socket.socket, t
 
 def test_a_daemon_that_cannot_start_never_says_that_it_serves(manager: socket.socket, tmp_path: Path) -> None:
     port = free_ports()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", port)):
         process = subprocess.run(
             [TWISTD, "--nodaemon", "--pidfile=", "storaged", "--node", "n1", "--data", tmp_path / "d",
              "--cluster-key-file", _key(tmp_path), "--listen", f"tcp:{port}:interface=127.0.0.1"],
