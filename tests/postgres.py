@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import psycopg
 
 _numbers = count(1)
+_LOOK_S = 0.001
 
 
 def program(name: str) -> str:
@@ -26,6 +28,18 @@ def program(name: str) -> str:
         found = [Path(path)] if (path := shutil.which(name)) else []
     assert found, f"{name} is missing: apt-get install postgresql"
     return str(found[-1])
+
+
+def _stands_still(pid: int) -> bool:
+    return _state_of(pid) in {"T", "Z", "X", ""}
+
+
+def _state_of(pid: int) -> str:
+    """The state of a process, as proc_pid_stat(5) has it; empty if there is none any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 class Postgres:
@@ -69,9 +83,16 @@ class Postgres:
                 return
 
     def kill(self) -> None:
-        """Kill it and all its processes at once, as a power cut does."""
-        self._signal(signal.SIGKILL)
+        """Kill it and all its processes at once, as a power cut does.
+
+        None of them is left: a start would be refused.
+        """
+        children = self._stop()
+        for pid in [*children, self._process.pid]:
+            os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        while not all(_state_of(pid) in {"Z", "X", ""} for pid in children):
+            time.sleep(_LOOK_S)
 
     @contextmanager
     def paused(self, *pids: int) -> Iterator[None]:
@@ -79,11 +100,19 @@ class Postgres:
 
         :param pids: only these of its processes; none for all.
         """
-        self._signal(signal.SIGSTOP, pids)
+        if pids:
+            stopped = list(pids)
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+        else:
+            stopped = [*self._stop(), self._process.pid]
         try:
+            while not all(map(_stands_still, stopped)):
+                time.sleep(_LOOK_S)
             yield
         finally:
-            self._signal(signal.SIGCONT, pids)
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     @contextmanager
     def lacking_a_replica(self) -> Iterator[None]:
@@ -97,18 +126,16 @@ class Postgres:
                 connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
                 connection.execute("SELECT pg_reload_conf()")
 
-    def _signal(self, number: signal.Signals, only: Sequence[int] = ()) -> None:
-        if only:
-            for pid in only:
-                os.kill(pid, number)
-            return
-        children = subprocess.run(
-            ["pgrep", "-P", str(self._process.pid)], check=False, capture_output=True, text=True
-        ).stdout.split()
-        os.kill(self._process.pid, number)
-        for pid in map(int, children):
-            with suppress(ProcessLookupError):  # that of a connection which was closed just now has ended meanwhile
-                os.kill(pid, number)
+    def _stop(self) -> list[int]:
+        """Let it stand still with all its processes; return those that it has started, which are all that there are."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        while not _stands_still(self._process.pid):
+            time.sleep(_LOOK_S)
+        # It starts no more of them, and waits for none that has ended: their numbers stay theirs.
+        started = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in map(int, started):
+            os.kill(pid, signal.SIGSTOP)
+        return list(map(int, started))
 
     def stop(self) -> None:
         """Stop it, and remove its folder."""
