@@ -103,12 +103,16 @@ class PartRows:
             self.not_continued.update(key.hex() for key in keys)
         self._take_uploads([row[_TABLES:] for row in found if row[_TABLES] is not None])
         takes = self._take_versions, self._take_names, self._take_moves, self._take_doomed
+        finds = list(zip(there, takes, _FIND, strict=True))
+        self._find(keys, [(take, query) for count, take, query in finds if count])
+        if sum(key.hex() in self._versions for key in keys) < there[0]:
+            # A version has been removed since the first statement, and its parts have been doomed with it.  Statements
+            # after the one that has waited for that see it.
+            self._find(keys, [(take, query) for count, take, query in finds if not count])
+
+    def _find(self, keys: list[bytes], finds: Sequence[tuple[Callable[[_Rows], None], str]]) -> None:
         values = (array(keys),)
-        asked = [
-            (take, self._cursor.execute(query + self._locking, values))
-            for is_there, take, query in zip(there, takes, _FIND, strict=True)
-            if is_there
-        ]
+        asked = [(take, self._cursor.execute(query + self._locking, values)) for take, query in finds]
         for take, rows in asked:
             take(rows.fetchall())
 
@@ -289,15 +293,17 @@ _WHERE = (
     """WITH held AS MATERIALIZED (
         SELECT upload, path, nodes, time_ms, front FROM upload
         WHERE upload = ANY(%(keys)s::bytea[]) ORDER BY upload{locking})
-    SELECT """
+    SELECT (SELECT count(*) FROM version WHERE upload = ANY(%(keys)s::bytea[])), """
     + ", ".join(
         f"EXISTS (SELECT FROM {table} WHERE upload = ANY(%(keys)s::bytea[]))"
-        for table in ("version", "shared", "move", "doomed", "continued")
+        for table in ("shared", "move", "doomed", "continued")
     )
     + ", held.*{more} FROM (VALUES (1)) AS one(one) LEFT JOIN held ON true"
 )
 _TABLES = 5
-"""The uploads under way, and whether other tables have anything, of which so many columns tell."""
+"""The uploads under way, how many versions there are, and whether other tables have anything, of which so many columns
+tell.
+"""
 
 _ADD = """INSERT INTO version
         (size, created_ms, data, unit, said, segment_of, upload, nodes, parity, spare, missing, lacking)
