@@ -17,6 +17,7 @@ from splitd.catalog.layouts import JournalledLayouts
 from splitd.catalog.sql.binning import StoredBin
 from splitd.catalog.sql.chains import chain_to, layout_of
 from splitd.catalog.sql.changes import StoredChanges
+from splitd.catalog.sql.connected import Connect, Current
 from splitd.catalog.sql.counts import read_counts
 from splitd.catalog.sql.documents import StoredDocuments
 from splitd.catalog.sql.front_rows import LEASE_S
@@ -27,13 +28,14 @@ from splitd.catalog.sql.namespace import StoredKeys, StoredLocks, StoredNamespac
 from splitd.catalog.sql.placing import holds_if_free
 from splitd.catalog.sql.probing import Probe
 from splitd.catalog.sql.quotas import CurrentMeters, StoredQuotas
+from splitd.catalog.sql.reader import Reader
 from splitd.catalog.sql.seen import StoredFronts
 from splitd.catalog.sql.stamps import News
 from splitd.catalog.sql.state import Common
 from splitd.catalog.sql.upkeep import StoredDisks, StoredDoomedParts, StoredHealLedger, StoredVersions
 from splitd.catalog.sql.uploads import StoredContinuedUploads, StoredPartMoves, StoredUploads
 from splitd.catalog.sql.watch import PATIENCE_S, Watch
-from splitd.catalog.sql.workers import Connect, Current, Reader, Writer
+from splitd.catalog.sql.writer import Writer
 from splitd.catalog.state import State
 from splitd.errors import CatalogAway
 from splitd.interfaces.catalog import Admitted, ICatalog, Prove

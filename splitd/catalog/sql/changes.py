@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from splitd.catalog.changes import Changes, Claim, Judge, Prepare
+from splitd.catalog.sql.connected import Current
 from splitd.catalog.sql.jobs import Change, Check, Look, Manner
 from splitd.catalog.sql.lanes import Job, Lane
 from splitd.catalog.sql.stamps import News
 from splitd.catalog.sql.trees import is_trash_empty, take_slice
-from splitd.catalog.sql.workers import Current
 from splitd.catalog.turns import Turn, Turns
 from splitd.errors import CatalogAway
 from splitd.model.records import Record

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from splitd.catalog.metering import Meters, metered_paths
 from splitd.catalog.quotas import JournalledQuotas
 from splitd.catalog.sql.changes import StoredChanges
-from splitd.catalog.sql.workers import Current
+from splitd.catalog.sql.connected import Current
 from splitd.catalog.state import State
 from splitd.model.quotas import Quota, QuotaUse
 

@@ -9,10 +9,11 @@ import attrs
 import pytest
 import pytest_twisted
 
+from splitd.catalog.sql.connected import Current
 from splitd.catalog.sql.connecting import connector
 from splitd.catalog.sql.jobs import Look
+from splitd.catalog.sql.reader import Reader
 from splitd.catalog.sql.state import Common
-from splitd.catalog.sql.workers import Current, Reader
 from splitd.model.conditions import ALWAYS
 from splitd.model.properties import LAYOUT, PropertyChanges, write_layout
 from tests.catalogs import A

@@ -10,9 +10,12 @@ import pytest
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
+from splitd.catalog.sql.connected import Connect, Current
 from splitd.catalog.sql.connecting import Connection, Statements, connector
+from splitd.catalog.sql.jobs import Look
+from splitd.catalog.sql.reader import Reader
 from splitd.catalog.sql.state import Common
-from splitd.catalog.sql.workers import Connect, Current, Look, Reader, Writer
+from splitd.catalog.sql.writer import Writer
 from splitd.errors import CatalogAway
 from tests.postgres import postgres
 

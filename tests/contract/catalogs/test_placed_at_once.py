@@ -13,11 +13,12 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, DeferredList
 
 from splitd.catalog.sql.catalog import StoredCatalog
+from splitd.catalog.sql.connected import Current
 from splitd.catalog.sql.connecting import connector
 from splitd.catalog.sql.jobs import Change, Manner
 from splitd.catalog.sql.placing import is_plain
 from splitd.catalog.sql.state import Common
-from splitd.catalog.sql.workers import Current, Writer
+from splitd.catalog.sql.writer import Writer
 from splitd.errors import NotAFile, SplitdError, UploadAborted
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.conditions import ALWAYS, Condition, Held
