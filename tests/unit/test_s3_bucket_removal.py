@@ -9,8 +9,8 @@ from twisted.logger import capturedLogs
 
 from splitd.access.grants import READ, WRITE, Grants
 from splitd.errors import CatalogAway, UploadUnknown
+from splitd.frontends.s3.buckets.user_buckets import UserBuckets
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.keys import Keys
 from splitd.interfaces.continued import ContinuedUpload
 from splitd.interfaces.keys import Key, Listing
 from splitd.model.media import NO_MEDIA
@@ -52,7 +52,7 @@ class Bucket:
 
 def delete(bucket: Any) -> Deferred[None]:
     grants = Grants([("/", frozenset({READ, WRITE}))])
-    return Deferred.fromCoroutine(Keys(bucket, bucket, bucket, bucket, grants, bucket).delete_bucket("bucket"))
+    return Deferred.fromCoroutine(UserBuckets(bucket, bucket, bucket, bucket, grants, bucket).delete("bucket"))
 
 
 def test_an_upload_that_cannot_be_ended_hinders_neither_the_others_nor_the_answer() -> None:

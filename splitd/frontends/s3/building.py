@@ -8,6 +8,7 @@ from splitd.access.grants import Principal
 from splitd.access.keys import IAccessKeys
 from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.buckets.notes import Buckets
+from splitd.frontends.s3.buckets.user_buckets import UserBuckets
 from splitd.frontends.s3.door import S3Door, S3Settings
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.resource import S3Resource
@@ -44,7 +45,8 @@ def make_s3(
     """
 
     def keys_of(principal: Principal) -> Keys:
-        return Keys(*files_of(principal), principal.grants, buckets)
+        store, stored, parts, names = files_of(principal)
+        return Keys(store, stored, parts, UserBuckets(store, stored, parts, names, principal.grants, buckets))
 
     door = S3Door(keys_of(keys.anonymous), buckets, settings, in_thread, wall)
     authenticator = Authenticator(keys, settings.region, wall, settings.domains)

@@ -11,13 +11,13 @@ import attrs
 from splitd.access.grants import Principal
 from splitd.frontends.s3.buckets.notes import Buckets, Owner, owner_of_bucket
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.keys import Keys, path_of
+from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.payload.expected import Expected, read_expected
 from splitd.frontends.s3.payload.hashing import ThreadedMD5
 from splitd.frontends.s3.payload.receiving import collect
 from splitd.frontends.s3.query import Query
 from splitd.frontends.s3.signing.authentication import Authenticator, Proof
-from splitd.frontends.s3.target import Target
+from splitd.frontends.s3.target import Target, path_of
 from storaged.http import IHeaders, IRequest
 from storaged.system.clocks import WallClock
 from storaged.system.parallel import InThread

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
 
-from splitd.access.grants import WRITE, Grants
-from splitd.errors import BadName, NotAFile, NotEmpty, NotFound, ParentMissing, PreconditionFailed, UploadUnknown
-from splitd.frontends.s3.buckets.notes import Buckets
+from splitd.errors import BadName, NotAFile, NotFound, ParentMissing, PreconditionFailed
+from splitd.frontends.s3.buckets.user_buckets import UserBuckets, no_such_bucket
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.target import is_bucket_name
+from splitd.frontends.s3.target import is_bucket_name, path_of
 from splitd.interfaces.continued import ContinuedUpload, IContinuedUploads
 from splitd.interfaces.keys import IKeys, KeyCopy, Listing
-from splitd.interfaces.names import INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
-from splitd.model.buckets import bucket_of, write_note
+from splitd.model.buckets import bucket_of
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest
 from splitd.model.media import NO_BYTES, Labels, Media
-from splitd.model.properties import PropertyChanges
 from splitd.model.tree import Collection
 from storaged.system.ranges import Span
 
-_PAGE = 1000
 _TRIES = 10
 _NO_UPLOAD = "0" * 32
 
@@ -37,133 +31,14 @@ class Keys:
     :param store: the files.
     :param keys: their keys.
     :param parts: uploads in parts.
-    :param names: the properties of collections.
-    :param grants: what the user may do.
-    :param buckets: all buckets.
+    :param buckets: the buckets, as the same user sees them.
     """
 
-    _log = Logger()
-
-    def __init__(
-        self,
-        store: IObjectStore,
-        keys: IKeys,
-        parts: IContinuedUploads,
-        names: INamespace,
-        grants: Grants,
-        buckets: Buckets,
-    ) -> None:
+    def __init__(self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads, buckets: UserBuckets) -> None:
         self._store = store
         self._keys = keys
-        self._names = names
-        self._grants = grants
-        self._buckets = buckets
         self.parts = parts
-
-    # Buckets
-
-    async def reach(self, name: str) -> None:
-        """Refuse a bucket in which there is nothing for the user.  A grant for a part of it is enough.
-
-        :raise S3Error: it is one, or there is none of this name.
-        """
-        if not (self._grants.allows_below(f"/{name}") and await self._buckets.exists(name)):
-            await self.bucket(name)
-
-    async def bucket(self, name: str) -> Collection:
-        """Return a bucket.
-
-        :raise S3Error: there is none of this name, or the user may not read it.
-        """
-        found = await self._store.stat(f"/{name}/") if is_bucket_name(name) else None
-        if not isinstance(found, Collection):
-            raise no_such_bucket(name)
-        return found
-
-    async def buckets(self) -> list[tuple[str, Collection]]:
-        """Return all buckets with their names, in order."""
-        found: list[tuple[str, Collection]] = []
-        after = ""
-        while True:
-            page = await self._store.list_members("/", after, _PAGE)
-            found += [
-                (each.name.removesuffix("/"), each.entry)
-                for each in page
-                if isinstance(each.entry, Collection) and is_bucket_name(each.name.removesuffix("/"))
-            ]
-            if len(page) < _PAGE:
-                return found
-            after = page[-1].name
-
-    async def make_bucket(self, name: str, notes: Mapping[str, str | Sequence[Any]]) -> None:
-        """Make a bucket.
-
-        :param notes: what is kept with it, by the names in `splitd.model.buckets`.
-        :raise NameTaken: something has this name.
-        """
-        properties = {each: write_note(each, note) for each, note in notes.items() if note}
-        await self._store.make_collection(f"/{name}", ALWAYS, properties)
-
-    async def note(self, bucket: str, name: str, note: str | Sequence[Any]) -> None:
-        """Keep a note with a bucket in place of the one before.
-
-        :param name: one of those in `splitd.model.buckets`.
-        :param note: empty for none.
-        :raise S3Error: there is no such bucket, or the note is too long.
-        """
-        await self.bucket(bucket)
-        changes = PropertyChanges({name: write_note(name, note)}, ()) if note else PropertyChanges({}, (name,))
-        try:
-            await self._names.change_properties(f"/{bucket}/", changes, ALWAYS)
-        except NotFound:
-            raise no_such_bucket(bucket) from None
-
-    async def delete_bucket(self, name: str) -> None:
-        """Delete a bucket, and end the uploads in parts that were begun in it.
-
-        :raise S3Error: there is none of this name, or something is in it.
-        """
-        await self.bucket(name)
-        # The catalog decides; but a bucket with an object is refused before its uploads are read, of which may be many.
-        if self._grants.everywhere(f"/{name}", WRITE) and (await self.list(name, "", "", "", 1)).keys:
-            raise _not_empty(name)
-        # Those that are begun in the next bucket of this name are not of this one.
-        begun = await self._uploads_in(name)
-        try:
-            await self._keys.delete_empty(f"/{name}/", ALWAYS)
-        except NotEmpty:
-            raise _not_empty(name) from None
-        except NotFound:
-            raise no_such_bucket(name) from None
-        for start in range(0, len(begun), _PAGE):
-            ends = [Deferred.fromCoroutine(self._end(*each)) for each in begun[start : start + _PAGE]]
-            await gatherResults(ends, consumeErrors=True)
-
-    async def _uploads_in(self, bucket: str) -> list[tuple[str, str]]:
-        """Return the path and the id of each upload in parts, also of those that the user may not read.
-
-        :raise Forbidden: the user may not write everywhere in the bucket.
-        """
-        found: list[tuple[str, str]] = []
-        while True:
-            after = found[-1] if found else ("", "")
-            page = await self.parts.list_uploads(path_of(bucket, ""), after, _PAGE, to_abort=True)
-            found += [(each.path, each.upload) for each in page]
-            if len(page) < _PAGE:
-                return found
-
-    async def _end(self, path: str, upload: str) -> None:
-        try:
-            await self.parts.abort(path, upload, "its bucket was deleted")
-        except UploadUnknown:
-            pass  # it has ended meanwhile
-        except CancelledError:
-            raise
-        except Exception:
-            # The bucket is gone, whatever becomes of this one; after a while it ends as one that nobody continues.
-            self._log.failure("{path}: upload {upload} of a deleted bucket was not aborted", path=path, upload=upload)
-
-    # Objects
+        self.buckets = buckets
 
     async def find(self, bucket: str, key: str) -> Manifest | None:
         """Return an object; None if there is none of this key.
@@ -176,7 +51,7 @@ class Keys:
         except BadName:
             found = None
         if found is None:
-            await self.reach(bucket)
+            await self.buckets.reach(bucket)
         return as_object(found)
 
     async def stat(self, bucket: str, key: str) -> Manifest:
@@ -276,7 +151,7 @@ class Keys:
             except NotFound:
                 was_there = False
             if not was_there:
-                await self.reach(bucket)
+                await self.buckets.reach(bucket)
             return
         for _ in range(_TRIES):
             found = await self.find(bucket, key)
@@ -330,7 +205,7 @@ class Keys:
         except ParentMissing:
             raise no_such_bucket(bucket_of(copy.target).strip("/")) from None
         except NotFound:
-            await self.reach(bucket)
+            await self.buckets.reach(bucket)
             raise no_such_key(key) from None
         return manifest
 
@@ -343,13 +218,8 @@ class Keys:
 
         :raise S3Error: there is no such bucket.
         """
-        await self.reach(bucket)
+        await self.buckets.reach(bucket)
         return await self._keys.list_keys(f"/{bucket}/", prefix, after, delimiter, limit)
-
-
-def path_of(bucket: str, key: str) -> str:
-    """Return the path of a key."""
-    return f"/{bucket}/{key}"
 
 
 _ALWAYS_AS_KEY = Condition(is_key=True)
@@ -372,15 +242,6 @@ def as_object(entry: Manifest | Collection | None) -> Manifest | None:
 def unchanged_since(found: Manifest) -> Condition:
     """Return the condition that an object is still the one that was found."""
     return ALWAYS if found.upload == _NO_UPLOAD else Condition((found.etag,))
-
-
-def _not_empty(name: str) -> S3Error:
-    return S3Error("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=name)
-
-
-def no_such_bucket(name: str) -> S3Error:
-    """Return the refusal of a bucket that is not there."""
-    return S3Error("NoSuchBucket", "The specified bucket does not exist", BucketName=name[:100])
 
 
 def no_such_key(key: str) -> S3Error:

@@ -16,11 +16,12 @@ from splitd.frontends.http.limits import RequestLimits
 from splitd.frontends.s3.answers import refusal, refuse
 from splitd.frontends.s3.buckets.cors import answer_preflight
 from splitd.frontends.s3.buckets.service import create_bucket
+from splitd.frontends.s3.buckets.user_buckets import no_such_bucket
 from splitd.frontends.s3.cors import greet_page
 from splitd.frontends.s3.door import OWNER, S3Door, S3Request, refuse_other_owner
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import refuse_unsupported, take_parameters
-from splitd.frontends.s3.keys import Keys, no_such_bucket
+from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.objects.put import DECIDING as DECIDING_PUT
 from splitd.frontends.s3.objects.put import answer_stored, put_object, put_soon

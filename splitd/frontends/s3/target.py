@@ -105,6 +105,11 @@ def check_key(key: str) -> str:
     return key
 
 
+def path_of(bucket: str, key: str) -> str:
+    """Return the path of a key."""
+    return f"/{bucket}/{key}"
+
+
 def bucket_of(host: str, domains: Iterable[str]) -> str:
     """Return the bucket in the name of a host; empty if it lies below none of the domains."""
     name = _PORT.sub("", host).lower().rstrip(".")

@@ -18,7 +18,7 @@ from splitd.model.media import Labels
 
 async def get_bucket_acl(request: S3Request) -> None:
     """Tell who may list the keys of a bucket, besides those with a grant."""
-    await request.keys.bucket(request.bucket)
+    await request.keys.buckets.find(request.bucket)
     _refuse_anonymous(request)
     notes = await request.door.buckets.notes(request.bucket)
     answer(request.http, 200, write_policy(await request.owner(), notes.acl if notes.takes_acls else ""))
@@ -26,7 +26,7 @@ async def get_bucket_acl(request: S3Request) -> None:
 
 async def put_bucket_acl(request: S3Request) -> None:
     """Publish the keys of a bucket, or end that."""
-    await request.keys.note(request.bucket, ACL, await _asked(request))
+    await request.keys.buckets.note(request.bucket, ACL, await _asked(request))
     answer(request.http, 200)
 
 

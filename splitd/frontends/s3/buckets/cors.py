@@ -45,7 +45,7 @@ async def get_bucket_cors(request: S3Request) -> None:
 async def put_bucket_cors(request: S3Request) -> None:
     """Give a bucket other rules."""
     rules = await request.understand(await request.read_xml(), read_cors)
-    await request.keys.note(request.bucket, CORS, rules)
+    await request.keys.buckets.note(request.bucket, CORS, rules)
     answer(request.http, 200)
 
 

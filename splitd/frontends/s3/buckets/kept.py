@@ -20,7 +20,7 @@ async def find_note(request: S3Request, read: Callable[[BucketNotes], _Note], co
     :param code: of the refusal if there is none.
     :raise S3Error: there is no such bucket, or no such note.
     """
-    await request.keys.bucket(request.bucket)
+    await request.keys.buckets.find(request.bucket)
     note = read(await request.door.buckets.notes(request.bucket))
     if not note:
         raise S3Error(code, message, BucketName=request.bucket)
@@ -32,5 +32,5 @@ async def drop_note(request: S3Request, name: str) -> None:
 
     :param name: one of those in `splitd.model.buckets`.
     """
-    await request.keys.note(request.bucket, name, ())
+    await request.keys.buckets.note(request.bucket, name, ())
     answer(request.http, 204)

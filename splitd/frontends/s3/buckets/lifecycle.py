@@ -56,7 +56,7 @@ async def put_bucket_lifecycle(request: S3Request) -> None:
     if request.header(_LEAST_MOVED) not in {"", _LEAST}:
         raise S3Error("NotImplemented", f"{_LEAST_MOVED} can only be {_LEAST}", Header=_LEAST_MOVED)
     rules = await request.understand(await request.read_xml(), read_lifecycle)
-    await request.keys.note(request.bucket, LIFECYCLE, rules)
+    await request.keys.buckets.note(request.bucket, LIFECYCLE, rules)
     request.http.setHeader(_LEAST_MOVED, _LEAST)
     answer(request.http, 200)
 

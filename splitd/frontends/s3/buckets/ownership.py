@@ -27,7 +27,7 @@ async def put_bucket_ownership(request: S3Request) -> None:
     """Let ACLs count, or not."""
     ownership = await request.understand(await request.read_xml(), _read_controls)
     refuse_published(ownership, (await request.door.buckets.notes(request.bucket)).acl)
-    await request.keys.note(request.bucket, OWNERSHIP, ownership)
+    await request.keys.buckets.note(request.bucket, OWNERSHIP, ownership)
     answer(request.http, 200)
 
 

@@ -29,7 +29,7 @@ async def list_buckets(request: S3Request) -> None:
     prefix, after = query.get("prefix"), query.get("continuation-token")
     region = request.door.settings.region
     is_here = query.get("bucket-region", region) == region
-    buckets = await request.keys.buckets() if is_here else []
+    buckets = await request.keys.buckets.all() if is_here else []
     found = [each for each in buckets if each[0].startswith(prefix) and each[0] > after]
     shown = found[: int(limit)] if limit else found
     told = [
@@ -71,7 +71,7 @@ async def create_bucket(request: S3Request) -> None:
             )
     try:
         owner = request.proof.principal.name
-        await request.keys.make_bucket(name, {OWNER: owner, OWNERSHIP: ownership, ACL: acl, TAGS: tags})
+        await request.keys.buckets.make(name, {OWNER: owner, OWNERSHIP: ownership, ACL: acl, TAGS: tags})
     except NameTaken:
         await _refuse_taken(request, BucketNotes(acl=acl, tags=tags, ownership=ownership))
     request.http.setHeader("Location", f"/{name}")
@@ -93,7 +93,7 @@ async def _refuse_taken(request: S3Request, asked: BucketNotes) -> None:
     """
     name = request.bucket
     try:
-        await request.keys.bucket(name)
+        await request.keys.buckets.find(name)
     except S3Error:
         raise S3Error("BucketAlreadyExists", "The requested bucket name is not available.", BucketName=name) from None
     if (await request.owner())[1] != owner_of(request.proof.principal.name)[1]:
@@ -114,12 +114,12 @@ async def _refuse_taken(request: S3Request, asked: BucketNotes) -> None:
 
 async def head_bucket(request: S3Request) -> None:
     """Tell whether there is a bucket."""
-    await request.keys.reach(request.bucket)
+    await request.keys.buckets.reach(request.bucket)
     request.http.setHeader("x-amz-bucket-region", request.door.settings.region)
     answer(request.http, 200)
 
 
 async def delete_bucket(request: S3Request) -> None:
     """Delete a bucket that is empty."""
-    await request.keys.delete_bucket(request.bucket)
+    await request.keys.buckets.delete(request.bucket)
     answer(request.http, 204)

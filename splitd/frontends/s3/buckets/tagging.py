@@ -26,7 +26,7 @@ async def get_bucket_tagging(request: S3Request) -> None:
 async def put_bucket_tagging(request: S3Request) -> None:
     """Give a bucket other tags."""
     tags = await request.understand(await request.read_xml(), partial(read_tags, most=MOST_BUCKET_TAGS))
-    await request.keys.note(request.bucket, TAGS, tags)
+    await request.keys.buckets.note(request.bucket, TAGS, tags)
     answer(request.http, 204)
 
 

@@ -17,9 +17,10 @@ from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of
-from splitd.frontends.s3.keys import as_key, path_of
+from splitd.frontends.s3.keys import as_key
 from splitd.frontends.s3.multipart.notes import Kind, Part, checksum_of_parts, etag_of_parts, parse_kind
 from splitd.frontends.s3.payload.checksums import ALGORITHMS, BY_FIELD, Checksum, keep_with_parts, parse_kept
+from splitd.frontends.s3.target import path_of
 from splitd.frontends.s3.xml import document, malformed, only_text, parse, refuse_others, text
 from splitd.model.manifest import Manifest
 from splitd.model.segments import MAX_SEGMENTS

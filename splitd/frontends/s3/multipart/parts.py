@@ -15,13 +15,13 @@ from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.conditions import check_source
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.keys import path_of
 from splitd.frontends.s3.multipart.notes import Kind, Part, PartNote, parse_kind
 from splitd.frontends.s3.objects.copy import find_source, read_source
 from splitd.frontends.s3.objects.get import part_number
 from splitd.frontends.s3.payload.expected import refuse_no_length
 from splitd.frontends.s3.payload.pumping import pump
 from splitd.frontends.s3.payload.receiving import receive
+from splitd.frontends.s3.target import path_of
 from splitd.frontends.s3.xml import document, element, format_time, text
 from splitd.model.manifest import Manifest
 from storaged.system.ranges import Span

@@ -13,9 +13,9 @@ from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.headers import read_media
-from splitd.frontends.s3.keys import path_of
 from splitd.frontends.s3.multipart.notes import make_kind, parse_kind
 from splitd.frontends.s3.payload.checksums import find_algorithm
+from splitd.frontends.s3.target import path_of
 from splitd.frontends.s3.xml import document, element, format_time, text
 from splitd.interfaces.continued import ContinuedUpload
 
@@ -54,7 +54,7 @@ async def abort_upload(request: S3Request) -> None:
 async def list_uploads(request: S3Request) -> None:
     """Answer with a page of the uploads under way."""
     query, encode = request.query, encoder_of(request)
-    await request.keys.reach(request.bucket)
+    await request.keys.buckets.reach(request.bucket)
     prefix, delimiter = query.get("prefix"), query.get("delimiter")
     marker, upload_marker = query.get("key-marker"), query.get("upload-id-marker")
     limit = read_limit(request, "max-uploads")

@@ -13,9 +13,9 @@ from splitd.frontends.s3.conditions import check_source, read_condition, write_c
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.headers import etag_of, read_media
-from splitd.frontends.s3.keys import path_of, unchanged_since
+from splitd.frontends.s3.keys import unchanged_since
 from splitd.frontends.s3.payload.checksums import find_algorithm, parse_kept
-from splitd.frontends.s3.target import check_key, decode_key
+from splitd.frontends.s3.target import check_key, decode_key, path_of
 from splitd.frontends.s3.xml import document, format_time, text
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.manifest import Manifest

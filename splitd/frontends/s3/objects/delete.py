@@ -53,7 +53,7 @@ async def delete_object(request: S3Request) -> None:
 async def delete_objects(request: S3Request) -> None:
     """Delete up to a thousand objects, each for itself."""
     doomed, quiet = await request.understand(await request.read_xml(LIST_LIMIT), _read)
-    await request.keys.reach(request.bucket)
+    await request.keys.buckets.reach(request.bucket)
     told: Sequence[str] = await gatherResults(
         [Deferred.fromCoroutine(_delete(request, each, quiet=quiet)) for each in doomed], consumeErrors=True
     )
