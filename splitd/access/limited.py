@@ -20,14 +20,14 @@ from splitd.access.judge import Judge
 from splitd.access.limited_bin import LimitedBin
 from splitd.access.limited_continued import LimitedContinuedUploads
 from splitd.access.publishing import Publishing, is_published
-from splitd.errors import BadName, LoginRequired, NotAFile, NotFound, SplitdError
+from splitd.errors import BadName, Forbidden, LoginRequired, NotAFile, NotFound, SplitdError
 from splitd.interfaces.bin import IBin
 from splitd.interfaces.continued import IContinuedUploads
 from splitd.interfaces.keys import IKeys, KeyCopy, Listing
 from splitd.interfaces.names import AskedLayout, Details, INamespace
 from splitd.interfaces.store import IObjectStore, IUpload, Kept, Opened
 from splitd.model.branch import NO_PROPERTIES
-from splitd.model.buckets import ACL, bucket_of
+from splitd.model.buckets import ACL, OWNERSHIP, bucket_of
 from splitd.model.conditions import ALWAYS, Condition
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
@@ -241,6 +241,7 @@ class LimitedStore:
         """Change the properties of a file or collection; needs `write`.
 
         Properties of splitd's own say what becomes of all that is in a bucket, so they need `write` for all of it.
+        Those that publish, or let ACLs count, also need what publishing needs.
         """
         changed = {*changes.set, *changes.removed}
         refused = self._judge.refuse_change(
@@ -248,12 +249,13 @@ class LimitedStore:
         )
         if refused:
             return fail(refused)
-        if ACL in changed:
-            return Deferred.fromCoroutine(self._publish(path, changes, condition))
+        if ACL in changed or OWNERSHIP in changed:
+            return Deferred.fromCoroutine(self._publish(path, changes, condition, is_acl=ACL in changed))
         return self._namespace.change_properties(path, changes, self._judge.own(path, condition))
 
-    async def _publish(self, path: str, changes: PropertyChanges, condition: Condition) -> None:
-        refused = await self._publishing.refuse(path)
+    async def _publish(self, path: str, changes: PropertyChanges, condition: Condition, *, is_acl: bool) -> None:
+        publishing = self._publishing
+        refused = await (publishing.refuse(path) if is_acl else publishing.refuse_stranger(path))
         if refused:
             raise refused
         await self._namespace.change_properties(path, changes, self._judge.own(path, condition))
@@ -310,7 +312,11 @@ class LimitedStore:
         return fail(refused) if refused else self._keys.delete_key(path, self._judge.own(path, condition))
 
     def copy_key(self, copy: KeyCopy) -> Deferred[tuple[Manifest, bool]]:
-        """Copy one key; needs `read` for the source, unless it is published, and `write` for the target."""
+        """Copy one key; needs `read` for the source, unless it is published, and `write` for the target.
+
+        The tags of a source that is only published are not copied: it is refused if it has some, and the copy takes
+        them.
+        """
         unread = self._judge.refuse(copy.source, READ)
         refused = self._judge.refuse_condition(copy.source, copy.source_condition) or self._judge.refuse_change(
             copy.target, copy.condition
@@ -330,6 +336,11 @@ class LimitedStore:
             found = await self._keys.find_key(copy.source)
             if not await self._publishing.is_read(copy.source, found):
                 raise unread
+            assert isinstance(found, Manifest)
+            if copy.labels.tags is None and found.media.tags:
+                refused = refused or Forbidden(
+                    f"{copy.source} is published, but its tags are not: copy it without them"
+                )
             copy = _only_of(found, copy)
         if refused is None and copy.labels.acl:
             refused = await self._publishing.refuse(copy.target)
@@ -343,10 +354,14 @@ class LimitedStore:
         return fail(refused) if refused else self._keys.delete_empty(path, self._judge.own(path, condition))
 
 
-def _only_of(found: Manifest | Collection | None, copy: KeyCopy) -> KeyCopy:
-    """Return a copy that is made only if its source still is a file that was found.  The user may read no other one."""
-    assert isinstance(found, Manifest)
-    condition, tag = copy.source_condition, found.etag
+def _only_of(found: Manifest, copy: KeyCopy) -> KeyCopy:
+    """Return a copy that is made only if its source still is a file that was found.  The user may read no other one.
+
+    It takes no tags along that the source gets meanwhile.
+    """
+    condition, tag, labels = copy.source_condition, found.etag, copy.labels
     is_named = condition.match in {None, ("*",)} or tag in (condition.match or ())
     only = attrs.evolve(condition, match=(tag,) if is_named else ())
-    return msgspec.structs.replace(copy, source_condition=only)
+    if labels.tags is None:
+        labels = msgspec.structs.replace(labels, tags=())
+    return msgspec.structs.replace(copy, source_condition=only, labels=labels)

@@ -46,9 +46,20 @@ class Publishing:
         :return: (as a result) the error; None if the user may do it.  It is `AclsDisabled` for everybody where ACLs do
             not count.
         """
-        principal, notes = self._judge.principal, await self.notes(path)
+        notes = await self.notes(path)
         if not notes.takes_acls:
             return AclsDisabled(f"{path}: the bucket does not allow ACLs")
+        return self._refuse_stranger(path, notes)
+
+    async def refuse_stranger(self, path: str) -> SplitdError | None:
+        """Refuse to say whether ACLs count: that is for those who may publish, also while none counts.
+
+        :return: (as a result) the error; None if the user may do it.
+        """
+        return self._refuse_stranger(path, await self.notes(path))
+
+    def _refuse_stranger(self, path: str, notes: BucketNotes) -> SplitdError | None:
+        principal = self._judge.principal
         if ADMIN in self._judge.grants.rights(path):
             return None
         if principal.is_anonymous:

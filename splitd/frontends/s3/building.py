@@ -46,7 +46,8 @@ def make_s3(
 
     def keys_of(principal: Principal) -> Keys:
         store, stored, parts, names = files_of(principal)
-        return Keys(store, stored, parts, UserBuckets(store, stored, parts, names, principal.grants, buckets))
+        grants = principal.grants
+        return Keys(store, stored, parts, grants, UserBuckets(store, stored, parts, names, grants, buckets))
 
     door = S3Door(keys_of(keys.anonymous), buckets, settings, in_thread, wall)
     authenticator = Authenticator(keys, settings.region, wall, settings.domains)

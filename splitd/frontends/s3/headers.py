@@ -282,9 +282,9 @@ def describe_freshness(request: IRequest, media: Media) -> None:
         request.setHeader("Expires", encode_opaque(media.expires))
 
 
-def describe_object(request: IRequest, manifest: Manifest) -> None:
+def describe_object(request: IRequest, media: Media) -> None:
     """Set the headers that came with an object."""
-    for name, value in _headers_of(manifest.media):
+    for name, value in _headers_of(media):
         request.setHeader(name, value)
 
 

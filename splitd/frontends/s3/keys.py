@@ -7,6 +7,7 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.defer import Deferred
 
+from splitd.access.grants import READ, Grants
 from splitd.errors import BadName, NotAFile, NotFound, ParentMissing, PreconditionFailed
 from splitd.frontends.s3.buckets.user_buckets import UserBuckets, no_such_bucket
 from splitd.frontends.s3.errors import S3Error
@@ -31,12 +32,16 @@ class Keys:
     :param store: the files.
     :param keys: their keys.
     :param parts: uploads in parts.
+    :param grants: what the user may do.
     :param buckets: the buckets, as the same user sees them.
     """
 
-    def __init__(self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads, buckets: UserBuckets) -> None:
+    def __init__(
+        self, store: IObjectStore, keys: IKeys, parts: IContinuedUploads, grants: Grants, buckets: UserBuckets
+    ) -> None:
         self._store = store
         self._keys = keys
+        self._grants = grants
         self.parts = parts
         self.buckets = buckets
 
@@ -63,6 +68,20 @@ class Keys:
         if found is None:
             raise no_such_key(key)
         return found
+
+    async def stat_granted(self, bucket: str, key: str) -> Manifest:
+        """Return an object of which more may be told than its bytes and headers: its ACL does not allow that.
+
+        :raise S3Error: there is none of this key, or the user may read it by its ACL only.
+        """
+        found = await self.stat(bucket, key)
+        if not self.is_granted(bucket, key):
+            raise S3Error("AccessDenied", "the object's ACL allows to read its bytes only: this needs a grant")
+        return found
+
+    def is_granted(self, bucket: str, key: str) -> bool:
+        """Return whether a grant allows to read an object, be it there or not: an ACL may allow that, too."""
+        return READ in self._grants.rights(path_of(bucket, key))
 
     async def open(self, bucket: str, key: str, span_of: Callable[[Manifest], Span]) -> Opened | Manifest:
         """Open an object for reading; see `IObjectStore.open`.

@@ -33,7 +33,7 @@ async def put_bucket_acl(request: S3Request) -> None:
 async def get_object_acl(request: S3Request) -> None:
     """Tell who may read an object, besides those with a grant."""
     refuse_version(request)
-    manifest = await request.keys.stat(request.bucket, request.key)
+    manifest = await request.keys.stat_granted(request.bucket, request.key)
     _refuse_anonymous(request)
     notes = await request.door.buckets.notes(request.bucket)
     answer(request.http, 200, write_policy(await request.owner(), manifest.media.acl if notes.takes_acls else ""))

@@ -55,7 +55,7 @@ SAME: Mapping[str, tuple[str, str]] = {
 
 async def get_location(request: S3Request) -> None:
     """Tell the region of a bucket; the first of Amazon's regions has no name here."""
-    await request.keys.buckets.reach(request.bucket)
+    await request.keys.buckets.reach_granted(request.bucket)
     region = request.door.settings.region
     answer(request.http, 200, document("LocationConstraint", "" if region == DEFAULT_REGION else region))
 
@@ -64,7 +64,7 @@ def get_none(name: str) -> Operation:
     """Return the operation that tells that there is none of a configuration."""
 
     async def get(request: S3Request) -> None:
-        await request.keys.buckets.reach(request.bucket)
+        await request.keys.buckets.reach_granted(request.bucket)
         code, message = NONE[name]
         raise S3Error(code, message, BucketName=request.bucket)
 
@@ -75,7 +75,7 @@ def get_same(name: str) -> Operation:
     """Return the operation that tells a configuration which all buckets have."""
 
     async def get(request: S3Request) -> None:
-        await request.keys.buckets.reach(request.bucket)
+        await request.keys.buckets.reach_granted(request.bucket)
         answer(request.http, 200, document(*SAME[name]))
 
     return get
@@ -85,7 +85,7 @@ def get_listed(name: str) -> Operation:
     """Return the operation that tells that there is none of a kind of which there may be several."""
 
     async def get(request: S3Request) -> None:
-        await request.keys.buckets.reach(request.bucket)
+        await request.keys.buckets.reach_granted(request.bucket)
         if "id" in request.query:
             raise S3Error("NoSuchConfiguration", "The specified configuration does not exist.")
         answer(request.http, 200, document(LISTED[name], "<IsTruncated>false</IsTruncated>"))
@@ -95,11 +95,11 @@ def get_listed(name: str) -> Operation:
 
 async def get_no_lock(request: S3Request) -> None:
     """Tell that no object is locked, as S3 does where no bucket can lock them."""
-    await request.keys.stat(request.bucket, request.key)
+    await request.keys.stat_granted(request.bucket, request.key)
     raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
 
 
 async def delete_none(request: S3Request) -> None:
     """Delete a configuration that is not there, which is no error."""
-    await request.keys.buckets.reach(request.bucket)
+    await request.keys.buckets.reach_to_change(request.bucket)
     answer(request.http, 204)

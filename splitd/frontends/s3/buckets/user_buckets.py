@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import Logger
 
-from splitd.access.grants import WRITE, Grants
+from splitd.access.grants import READ, WRITE, Grants
 from splitd.errors import NotEmpty, NotFound, UploadUnknown
 from splitd.frontends.s3.buckets.notes import Buckets
 from splitd.frontends.s3.errors import S3Error
@@ -55,22 +55,50 @@ class UserBuckets:
         self._buckets = buckets
 
     async def reach(self, name: str) -> None:
-        """Refuse a bucket in which there is nothing for the user.  A grant for a part of it is enough.
+        """Refuse a bucket in which there is nothing for the user.  A grant for a part of it, or its ACL, is enough.
 
         :raise S3Error: it is one, or there is none of this name.
         """
         if not (self._grants.allows_below(f"/{name}") and await self._buckets.exists(name)):
-            await self.find(name)
+            await self._find_listed(name)
+
+    async def reach_granted(self, name: str) -> None:
+        """Refuse a bucket for which, and for a part of which, the user has no grant: by its ACL, keys are listed, and
+        nothing else is told.
+
+        :raise S3Error: it is one, or there is none of this name.
+        """
+        await self.reach(name)
+        if not self._grants.allows_below(f"/{name}"):
+            self._refuse_listed(name)
+
+    async def reach_to_change(self, name: str) -> None:
+        """Refuse a bucket that the user may not change as a whole.
+
+        :raise S3Error: it is one, or there is none of this name.
+        """
+        await self.find(name)
+        if not self._grants.everywhere(f"/{name}", WRITE):
+            raise S3Error("AccessDenied", "this needs a write grant for the bucket and for all that is in it")
 
     async def find(self, name: str) -> Collection:
         """Return a bucket.
 
-        :raise S3Error: there is none of this name, or the user may not read it.
+        :raise S3Error: there is none of this name, or the user may not read it, but for its keys by its ACL.
         """
+        found = await self._find_listed(name)
+        self._refuse_listed(name)
+        return found
+
+    async def _find_listed(self, name: str) -> Collection:
         found = await self._store.stat(f"/{name}/") if is_bucket_name(name) else None
         if not isinstance(found, Collection):
             raise no_such_bucket(name)
         return found
+
+    def _refuse_listed(self, name: str) -> None:
+        if READ not in self._grants.rights(f"/{name}"):
+            raise S3Error("AccessDenied", "the bucket's ACL allows to list its keys only: this needs a grant")
 
     async def all(self) -> list[tuple[str, Collection]]:
         """Return all buckets with their names, in order."""

@@ -29,7 +29,7 @@ async def get_object_attributes(request: S3Request) -> None:
     } - {""}
     if not asked or not asked <= _KNOWN:
         raise S3Error("InvalidArgument", "Invalid attribute name specified.", ArgumentName="x-amz-object-attributes")
-    manifest = await request.keys.stat(request.bucket, request.key)
+    manifest = await request.keys.stat_granted(request.bucket, request.key)
     request.http.setHeader("Last-Modified", format_time(manifest.created_ms))
     told: list[str] = []
     if "ETag" in asked:

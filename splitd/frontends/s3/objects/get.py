@@ -5,6 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 from __future__ import annotations
 
+import msgspec
+
 from splitd.errors import SplitdError
 from splitd.frontends.http.conditions import CONDITIONS
 from splitd.frontends.s3.conditions import check_read, read_condition
@@ -21,6 +23,7 @@ from splitd.frontends.s3.headers import (
 )
 from splitd.frontends.s3.payload.checksums import parse_kept, parse_parts
 from splitd.model.manifest import Manifest
+from splitd.model.media import Media
 from splitd.model.segments import MAX_SEGMENTS
 from storaged.http import send_body
 from storaged.system.ranges import Span, Unsatisfiable, format_content_range, parse_ranges
@@ -179,7 +182,7 @@ def part_number(request: S3Request) -> int:
 def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None:
     http = request.http
     describe_version(http, manifest)
-    describe_object(http, manifest)
+    describe_object(http, _told(request, manifest.media))
     http.setHeader("Accept-Ranges", "bytes")
     if span is None:
         http.setHeader("Content-Length", str(manifest.size))
@@ -197,6 +200,13 @@ def _describe(request: S3Request, manifest: Manifest, span: Span | None) -> None
     for parameter, name in _OVERRIDES.items() if request.query else ():
         if parameter in request.query:
             http.setHeader(name, request.query.get(parameter))
+
+
+def _told(request: S3Request, media: Media) -> Media:
+    """Return what is told of an object in headers: how many tags it has only to those who may read them."""
+    if media.tags and not request.keys.is_granted(request.bucket, request.key):
+        return msgspec.structs.replace(media, tags=())
+    return media
 
 
 def _describe_part(request: S3Request, manifest: Manifest) -> None:

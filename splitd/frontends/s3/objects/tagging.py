@@ -21,7 +21,7 @@ Tags = tuple[tuple[str, str], ...]
 async def get_object_tagging(request: S3Request) -> None:
     """Tell the tags of an object."""
     refuse_version(request)
-    manifest = await request.keys.stat(request.bucket, request.key)
+    manifest = await request.keys.stat_granted(request.bucket, request.key)
     answer(request.http, 200, write_tags(manifest.media.tags))
 
 
