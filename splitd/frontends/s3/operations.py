@@ -39,6 +39,7 @@ from splitd.frontends.s3.objects.delete import delete_object, delete_objects
 from splitd.frontends.s3.objects.get import get_object, head_object
 from splitd.frontends.s3.objects.put import put_object
 from splitd.frontends.s3.objects.tagging import delete_object_tagging, get_object_tagging, put_object_tagging
+from splitd.frontends.s3.subresources import SUBRESOURCES
 from splitd.frontends.s3.target import Target
 from storaged.http import IRequest
 
@@ -101,56 +102,7 @@ _OBJECT: Mapping[tuple[str, str], Operation] = {
     ("GET", "retention"): get_no_lock,
 }
 
-_SUBRESOURCES = (
-    "abac",
-    "accelerate",
-    "acl",
-    "analytics",
-    "annotation",
-    "annotations",
-    "attributes",
-    "cors",
-    "delete",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
-    "lifecycle",
-    "list-type",
-    "location",
-    "logging",
-    "metadataAnnotationTable",
-    "metadataConfiguration",
-    "metadataInventoryTable",
-    "metadataJournalTable",
-    "metadataTable",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "renameObject",
-    "replication",
-    "requestPayment",
-    "restore",
-    "retention",
-    "select",
-    "session",
-    "tagging",
-    "torrent",
-    "uploadId",
-    "uploads",
-    "versioning",
-    "versions",
-    "website",
-)
-"""Parameters by which a URL means something else than the bucket or the object itself.  In a request that changes
-something, nearly any other one without a value does, too: it may be of an operation that is not known here.
-"""
-
-_ORDER = {name: number for number, name in enumerate(_SUBRESOURCES)}
+_ORDER = {name: number for number, name in enumerate(SUBRESOURCES)}
 
 
 _WITHOUT_VERSION = frozenset(

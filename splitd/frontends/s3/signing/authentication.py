@@ -171,6 +171,7 @@ class Authenticator:
 
     def _prove_version2(self, request: IRequest, target: Target) -> Proof:
         query, bucket = target.query, target.host_bucket
+        version2.refuse_unsigned(query)
         expires = query.get(version2.EXPIRES)
         if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
             raise S3Error("AccessDenied", "Query-string authentication requires Expires, seconds since 1970")

@@ -10,7 +10,9 @@ import hmac
 from base64 import b64encode
 from collections.abc import Iterable
 
+from splitd.frontends.s3.errors import S3Error
 from splitd.frontends.s3.query import Query
+from splitd.frontends.s3.subresources import SUBRESOURCES
 
 ACCESS_KEY, EXPIRES, SIGNATURE = "AWSAccessKeyId", "Expires", "Signature"
 
@@ -52,6 +54,23 @@ _SIGNED = (
     "website",
 )
 """The parameters that are signed, in order."""
+
+# Another form of a list tells nothing else than the list itself.
+_UNSIGNED = frozenset(SUBRESOURCES) - set(_SIGNED) - {"list-type"}
+
+
+def refuse_unsigned(query: Query) -> None:
+    """Refuse a URL with a parameter that makes it another operation and is not signed: whoever has the URL can add it.
+
+    :raise S3Error: there is one.
+    """
+    name = next((each for each in query if each in _UNSIGNED), "")
+    if name:
+        raise S3Error(
+            "AccessDenied",
+            f"version 2 does not sign the parameter {name}: sign this URL with version 4",
+            Parameter=name,
+        )
 
 
 def string_to_sign(
