@@ -277,16 +277,21 @@ async def test_with_two_nodes_gone_objects_and_parts_are_stored_and_read(make_cl
     assert (await s3.get("/bucket/small")).body == b"small"
 
 
-@pytest_twisted.ensureDeferred
-async def test_an_object_that_is_replaced_meanwhile_is_copied_and_gets_other_labels(s3: S3) -> None:
+async def replace_until_released(s3: S3) -> None:
+    """Store `/bucket/a`, and replace it: the new version waits until the journal's disk is released."""
     filesystem = s3.cluster.journal_filesystem
-    tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
     assert (await s3.put("/bucket/a", b"old")).code == 200
     replacing = await Sending.to(s3, "/bucket/a")
     await replacing.send(s3, FIRST)
     filesystem.hold("write")
     replacing.client.send(DATA[len(FIRST) :])
     await eventually(lambda: filesystem.waiting)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_object_that_is_replaced_meanwhile_is_copied_and_gets_other_labels(s3: S3) -> None:
+    tags = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    await replace_until_released(s3)
     changes = [
         Deferred.fromCoroutine(s3.put("/bucket/b", b"", x_amz_copy_source="bucket/a")),
         Deferred.fromCoroutine(s3.put("/bucket/a?tagging", tags)),
@@ -298,7 +303,7 @@ async def test_an_object_that_is_replaced_meanwhile_is_copied_and_gets_other_lab
     )
     assert (await s3.get("/bucket/none")).code == 404, "the others have come, too"
     assert not any(each.called for each in (judged, *changes))
-    filesystem.release()
+    s3.cluster.journal_filesystem.release()
     assert [(await each).code for each in changes] == [200, 200, 200], "nobody has asked for one of the versions"
     assert code_of(await judged) == (412, "PreconditionFailed")
     assert (await s3.get("/bucket/b")).body == FIRST + DATA[len(FIRST) :]
@@ -337,16 +342,10 @@ async def test_an_object_that_is_gone_meanwhile_is_deleted_whatever_the_conditio
 async def test_an_object_that_is_replaced_meanwhile_is_judged_again_before_it_is_deleted(
     s3: S3, headers: dict[str, str], status: int
 ) -> None:
-    filesystem = s3.cluster.journal_filesystem
-    assert (await s3.put("/bucket/a", b"old")).code == 200
-    replacing = await Sending.to(s3, "/bucket/a")
-    await replacing.send(s3, FIRST)
-    filesystem.hold("write")
-    replacing.client.send(DATA[len(FIRST) :])
-    await eventually(lambda: filesystem.waiting)
+    await replace_until_released(s3)
     deleted = Deferred.fromCoroutine(s3.ask("DELETE", "/bucket/a", **headers))
     assert (await s3.get("/bucket/none")).code == 404, "it has come, too"
-    filesystem.release()
+    s3.cluster.journal_filesystem.release()
     assert (await deleted).code == status
     assert (await s3.ask("HEAD", "/bucket/a")).code == (404 if status == 204 else 200)
 
@@ -363,17 +362,12 @@ async def test_an_object_that_is_replaced_meanwhile_is_judged_again_before_it_is
 async def test_a_part_is_copied_from_an_object_that_is_replaced_meanwhile(
     s3: S3, headers: dict[str, str], expected: tuple[int, str] | None
 ) -> None:
-    filesystem, upload = s3.cluster.journal_filesystem, await begin(s3)
-    assert (await s3.put("/bucket/a", b"old")).code == 200
-    replacing = await Sending.to(s3, "/bucket/a")
-    await replacing.send(s3, FIRST)
-    filesystem.hold("write")
-    replacing.client.send(DATA[len(FIRST) :])
-    await eventually(lambda: filesystem.waiting)
+    upload = await begin(s3)
+    await replace_until_released(s3)
     part = f"/bucket/k?partNumber=1&uploadId={upload}"
     copied = Deferred.fromCoroutine(s3.put(part, b"", x_amz_copy_source="bucket/a", **headers))
     assert (await s3.get("/bucket/none")).code == 404, "it has come, too"
-    filesystem.release()
+    s3.cluster.journal_filesystem.release()
     answer = await copied
     assert (None if answer.code == 200 else code_of(answer)) == expected, "nobody has asked for one of the versions"
     if expected is None:
