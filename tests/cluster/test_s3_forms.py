@@ -281,8 +281,13 @@ async def test_a_form_may_say_whose_its_bucket_is(s3: S3) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_form_gives_no_tags_that_are_not_utf_8(s3: S3) -> None:
-    tagging = "<Tagging><TagSet><Tag><Key>k</Key><Value>\udcff</Value></Tag></TagSet></Tagging>"
-    for name, value, code in (("x-amz-tagging", "k=\udcff", "InvalidTag"), ("tagging", tagging, "MalformedXML")):
+async def test_a_form_gives_no_tags_that_are_not_utf_8_or_amazons_own(s3: S3) -> None:
+    tagging = "<Tagging><TagSet><Tag><Key>{}</Key><Value>{}</Value></Tag></TagSet></Tagging>".format
+    for name, value, code in (
+        ("x-amz-tagging", "k=\udcff", "InvalidTag"),
+        ("tagging", tagging("k", "\udcff"), "MalformedXML"),
+        ("x-amz-tagging", "aws:k=v", "InvalidTag"),
+        ("tagging", tagging("aws:k", "v"), "InvalidTag"),
+    ):
         assert code_of(await post(s3, signed({"key": "x", name: value}))) == (400, code)
     assert (await s3.get("/bucket/x")).code == 404

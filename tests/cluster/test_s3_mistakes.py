@@ -228,3 +228,31 @@ async def test_what_is_missing_is_told_404(s3: S3) -> None:
 
 def test_the_checksum_is_that_of_the_sdks() -> None:
     assert base64.b64decode(crc64(b"123456789")).hex() == "ae8b14860a799888"
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_gives_tags_whose_keys_are_amazons_own(s3: S3) -> None:
+    def tags(key: str) -> str:
+        return f"<TagSet><Tag><Key>{key}</Key><Value>aws:v</Value></Tag></TagSet>"
+
+    def new(key: str) -> bytes:
+        tag = f"<Tag><Key>{key}</Key><Value>v</Value></Tag>"
+        return f"<CreateBucketConfiguration><Tags>{tag}</Tags></CreateBucketConfiguration>".encode()
+
+    copied = {"x_amz_copy_source": "bucket/x", "x_amz_tagging_directive": "REPLACE"}
+    assert (await s3.put("/bucket/x", b"1")).code == 200
+    for key, code in (("aws:a", 400), ("aws", 200), ("awsa:", 200)):
+        document = f"<Tagging>{tags(key)}</Tagging>".encode()
+        answers = [
+            await s3.put("/bucket/x?tagging", document),
+            await s3.put("/bucket?tagging", document),
+            await s3.put(f"/new-{code}-{len(key)}", new(key)),
+            await s3.put("/bucket/y", b"1", x_amz_tagging=quote(f"{key}=v", safe="=")),
+            await s3.put("/bucket/z", b"", x_amz_tagging=f"{key}=v", **copied),
+            await s3.ask("POST", "/bucket/y?uploads", x_amz_tagging=f"{key}=v"),
+            await s3.cluster.ask(
+                "PUT", s3.presigned("PUT", f"/bucket/y?x-amz-tagging={quote(f'{key}=v', safe='')}"), b"1"
+            ),
+        ]
+        told = [(200, "") if each.code in {200, 204} else code_of(each) for each in answers]
+        assert told == [(code, "InvalidTag" if code == 400 else "")] * 7, key

@@ -230,6 +230,8 @@ def parse_tagging(value: str) -> tuple[tuple[str, str], ...]:
 
 
 MOST_TAGS = 10
+_SYSTEM = "aws:"
+"""What the keys of Amazon's own tags begin with: no client gives such ones."""
 _LONGEST_TAG_KEY = 128
 _LONGEST_TAG_VALUE = 256
 
@@ -237,7 +239,7 @@ _LONGEST_TAG_VALUE = 256
 def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tuple[str, str], ...]:
     """Return tags in order.
 
-    :raise S3Error: they are too many, one is too long, or a key is there twice.
+    :raise S3Error: they are too many, one is too long or Amazon's own, or a key is there twice.
     """
     if len(tags) > most:
         raise S3Error("InvalidTag", f"Object tags cannot be greater than {most}")
@@ -248,6 +250,8 @@ def check_tags(tags: list[tuple[str, str]], most: int = MOST_TAGS) -> tuple[tupl
             raise S3Error("InvalidTag", "The TagValue you have provided is invalid")
         if has_control(key + value) or _NO_XML.search(key + value):
             raise S3Error("InvalidTag", "a tag is not UTF-8, or has control characters, or others that XML cannot hold")
+        if key.startswith(_SYSTEM):
+            raise S3Error("InvalidTag", f"Your TagKey cannot be prefixed with {_SYSTEM}", TagKey=key)
     if len({key for key, _ in tags}) != len(tags):
         raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
     return tuple(sorted(tags))
