@@ -9,8 +9,7 @@ import attrs
 
 from splitd.access.grants import RIGHTS, Grants, Principal
 from splitd.access.logins import Logins, OwnHolder
-from splitd.access.own import KEY, OwnCredentials
-from splitd.access.secrets import OWN_KEY_PREFIX
+from splitd.access.own import KEY, OwnCredentials, is_key_id
 
 
 @attrs.frozen
@@ -90,7 +89,7 @@ class UserKeys:
         :raise NotLooked: the catalog must be asked.
         """
         logins = self._logins()
-        if self._own is not None and access_key.startswith(OWN_KEY_PREFIX):
+        if self._own is not None and is_key_id(access_key):
             holder, is_known = self._own.known(logins, KEY, access_key)
             if not is_known:
                 raise NotLooked(access_key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -69,6 +70,14 @@ class Made:
 def read_own(document: Document) -> Own:
     """Return the key or the token that a document keeps."""
     return msgspec.json.decode(document.body, type=Own)
+
+
+_KEY = re.compile(rf"\A{OWN_KEY_PREFIX}[A-Z2-7]{{16}}\Z")
+
+
+def is_key_id(name: str) -> bool:
+    """Return whether a key that somebody has made can have this id."""
+    return _KEY.match(name) is not None
 
 
 def token_key(token: bytes) -> str:

@@ -140,6 +140,23 @@ async def test_a_key_is_found_while_the_catalog_changes_all_the_time() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_id_that_no_key_can_have_is_not_looked_up() -> None:
+    desk = Desk()
+    name, _ = await desk.make(KEY)
+    for wrong in (
+        "SPLOWN",
+        name[:-1],
+        name + "A",
+        name.lower(),
+        name[:-1] + "1",
+        name[:-1] + "\udcff",
+        name + "A" * 60_000,
+    ):
+        assert await desk.secret(wrong) is None
+    assert desk.kept.asked == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_one_that_is_taken_back_is_good_for_nothing_at_once_here_and_soon_elsewhere() -> None:
     for desk in (Desk(), Desk(is_shared=True)):
         name, secret = await desk.make(KEY)
