@@ -129,6 +129,21 @@ def by_grants(users: Askers) -> list[tuple[S3, str]]:
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_has_no_key_is_not_told_the_names_of_users(users: Askers) -> None:
+    assert (await users.anna.ask("POST", "/open/y?uploads")).code == 200
+    for query in ("", "list-type=2&fetch-owner=true", "versions", "uploads"):
+        for door, bucket, told in (
+            (users.rita, "annas", True),
+            (users.nobody, "annas", False),
+            (users.nobody, "open", False),
+        ):
+            if query != "uploads" or bucket == "open":
+                listed = await door.get(f"/{bucket}?{query}")
+                assert (listed.code, b"anna<" in listed.body) == (200, told), (query, bucket)
+    assert b"anna<" in (await users.anna.get("/open?uploads")).body
+
+
+@pytest_twisted.ensureDeferred
 async def test_who_may_read_changes_nothing(users: Askers) -> None:
     for door, bucket in ((users.nobody, "annas"), (users.nora, "annas"), (users.rita, "annas"), (users.nobody, "open")):
         for name in (*KEPT, *NONE):

@@ -113,7 +113,7 @@ async def _answer(
     entry: str = "Contents",
 ) -> None:
     encode, query = encoder_of(request), request.query
-    owner = owner_element(await request.owner()) if with_owner else ""
+    owner = await told_owner(request) if with_owner else ""
     head = [
         text("Name", request.bucket),
         text("Prefix", encode(query.get("prefix")) if prefix is None else prefix),
@@ -149,6 +149,11 @@ def _contents(name: str, key: str, manifest: Manifest | None, owner: str) -> str
 
 def _kind(algorithm: str, kind: str) -> str:
     return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
+
+
+async def told_owner(request: S3Request) -> str:
+    """Return the element of the bucket's owner; empty for those without a key: they are not told the names of users."""
+    return "" if request.proof.is_anonymous else owner_element(await request.owner())
 
 
 def owner_element(owner: Owner, name: str = "Owner") -> str:

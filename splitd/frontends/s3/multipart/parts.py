@@ -10,7 +10,7 @@ import re
 import attrs
 
 from splitd.frontends.s3.answers import answer
-from splitd.frontends.s3.buckets.listing import owner_element, read_limit
+from splitd.frontends.s3.buckets.listing import owner_element, read_limit, told_owner
 from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.conditions import check_source
 from splitd.frontends.s3.door import S3Request
@@ -134,7 +134,7 @@ async def list_parts(request: S3Request) -> None:
         text("Key", request.key),
         text("UploadId", upload),
         owner_element(owner_of(request.proof.principal.name), "Initiator"),
-        owner_element(await request.owner()),
+        await told_owner(request),
         text("StorageClass", "STANDARD"),
         text("PartNumberMarker", marker),
         text("NextPartNumberMarker", parts[-1].segment.number if parts else 0),

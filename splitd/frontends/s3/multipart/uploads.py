@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from splitd.frontends.s3.answers import answer
-from splitd.frontends.s3.buckets.listing import encoder_of, owner_element, read_limit
+from splitd.frontends.s3.buckets.listing import encoder_of, owner_element, read_limit, told_owner
 from splitd.frontends.s3.buckets.notes import owner_of
 from splitd.frontends.s3.conditions import write_condition
 from splitd.frontends.s3.door import S3Request
@@ -71,7 +71,7 @@ async def list_uploads(request: S3Request) -> None:
     ]
     if last is not None:
         told += [text("NextKeyMarker", encode(last[0])), text("NextUploadIdMarker", last[1])]
-    whose = owner_element(owner_of(request.proof.principal.name), "Initiator") + owner_element(await request.owner())
+    whose = owner_element(owner_of(request.proof.principal.name), "Initiator") + await told_owner(request)
     told += [_upload(each, encode(_key(request, each)), whose) for each in uploads]
     told += [element("CommonPrefixes", text("Prefix", encode(each))) for each in prefixes]
     answer(request.http, 200, document("ListMultipartUploadsResult", *told))
