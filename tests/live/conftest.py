@@ -76,7 +76,7 @@ class _Lasting:
     def tidy(self) -> None:
         """Delete all files, and wait until all is well; another cluster is for the next test if that fails."""
         cluster, self.running = self.start(), None
-        wait_until(cluster.is_ready, "all well after the test", cluster.status)
+        wait_until(cluster.is_well, "all well after the test", cluster.status)
         listed = ask(cluster.url, Accept="application/json")
         assert listed.status == 200, listed
         for member in json.loads(listed.body)["members"]:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,8 @@ _TRIES = 20
 PORT_TAKEN = 5
 BLOCK = [0, 1, 2, *range(11, 25)]
 """The ports of a cluster of up to fourteen storage servers, relative to the front's."""
+
+_AWAY = {"unknown", "down", "stranger"}
 
 _WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 """Runs a program that the kernel kills when this process ends, for whatever reason."""
@@ -136,13 +138,16 @@ class LocalCluster:
         """
         if not self.ready_file.exists() or ask(f"{self.admin}/ready{self.asked_for}").status != 200:
             return False
-        return self.workers == 1 or self._all_serve()
+        return self.workers == 1 or self._says(lambda status: len(status.get("workers", [])) == self.workers)
 
-    def _all_serve(self) -> bool:
+    def is_well(self) -> bool:
+        """Return whether it is ready, and the front uses all nodes: with parity, it is ready without some of them."""
+        return self.is_ready() and self._says(lambda status: not {node["state"] for node in status["nodes"]} & _AWAY)
+
+    def _says(self, holds: Callable[[Any], bool]) -> bool:
+        """Return whether something holds for the status; with users, only operators are told."""
         answer = ask(f"{self.admin}/status")
-        if answer.status == 401:  # with users, only operators are told
-            return True
-        return answer.status == 200 and len(json.loads(answer.body)["workers"]) == self.workers
+        return answer.status == 401 or (answer.status == 200 and holds(json.loads(answer.body)))
 
     @property
     def ready_file(self) -> Path:
@@ -189,12 +194,12 @@ class LocalCluster:
         return {name: pids[name] for name in names}
 
     def wait_recovered(self, killed: dict[str, int]) -> None:
-        """Wait until killed daemons run again and everything is ready."""
+        """Wait until killed daemons run again, everything is ready, and the front uses all nodes."""
         wait_until(lambda: not killed.items() & self.pids().items(), f"{killed} started again", self.output.read_text)
         # The front may not have noticed that a node was down, so its answer alone does not prove that the node is back.
         for node in json.loads(self.ready_file.read_text())["nodes"]:
             wait_until(partial(_is_well, node["url"]), f"node {node['id']} well")
-        wait_until(self.is_ready, "the front ready", self.status)
+        wait_until(self.is_well, "all well", self.status)
 
     # Memory
 

@@ -45,7 +45,7 @@ def test_files_are_read_right_while_any_two_storage_servers_are_stopped(own_clus
             for path, data in FILES.items():
                 found = ask(cluster.url + path)
                 assert (found.status, found.body == data) == (200, True), (first, second, path)
-        wait_until(cluster.is_ready, "all ready again", cluster.status)
+        wait_until(cluster.is_well, "all well again", cluster.status)
     status = cluster.status()
     assert (status["downloads"]["degraded"] > 0, status["downloads"]["failed"]) == (True, 0)
 

@@ -172,7 +172,7 @@ def test_a_server_that_was_started_by_hand_is_added_and_takes_parts(
         said = splitctl.run("nodes", "add", "--id", "nas", "--url", url, "--zone", "attic").decode()
         assert registry.read_text() == before + f"- id: nas\n  url: {url}\n  zone: attic\n"
         assert "7 storage servers; added nas" in said
-        assert up(growing) == [*SIX, "nas"]
+        wait_until(lambda: up(growing) == [*SIX, "nas"], "all seven up", growing.status)
         for number in range(100):
             put(f"{growing.url}/file-{number}", os.urandom(LARGE))
             if [*(tmp_path / "nas/data/parts").glob("*/*")]:

@@ -46,7 +46,7 @@ def test_a_second_one_in_the_same_folder_is_refused_and_does_no_harm(cluster: Lo
     before = cluster.ready_file.read_text()
     assert str(cluster.folder) in up(cluster.folder, free_ports(BLOCK), 1)
     assert cluster.ready_file.read_text() == before
-    assert cluster.is_ready()
+    wait_until(cluster.is_ready, "all ready", cluster.status)
 
 
 @pytest.mark.parametrize(("offset", "user"), [(0, "front"), (1, "operators"), (13, "n3")])
