@@ -205,6 +205,11 @@ class Cluster:
         await self.stop_front()
         await self.start_front()
 
+    async def change_front(self, **settings: Any) -> None:
+        """Restart the front with other settings: short patience, say, once what needs no harm is done."""
+        self.settings.update(settings)
+        await self.restart_front()
+
     async def crash_front(self) -> None:
         """Stop the front in such a way that it writes nothing more."""
         self.journal_filesystem.room = 0

@@ -211,9 +211,10 @@ async def test_the_parts_of_a_lost_node_are_missing(make_cluster: Callable[..., 
 
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_stops_answering_does_not_hold_up_the_check(make_cluster: Callable[..., Cluster]) -> None:
-    cluster = await started(make_cluster, node_timeout_s=3.0)
+    cluster = await started(make_cluster)
     for number in range(3):
         await stored(cluster, f"/{number}", LARGE)
+    await cluster.change_front(node_timeout_s=3.0)
     cluster.hang_node(5)
     found = await hurt(cluster)
     assert {path: list(parts.values()) for path, (_, parts) in found.items()} == {

@@ -109,7 +109,7 @@ async def test_a_node_that_hangs_in_the_middle_fails_the_upload(make_cluster: Ca
     small = await cluster.put("/file", b"small enough to be sent whole")
     assert small.code in {503, 507}
     cluster.nodes[2].filesystem.release()
-    await cluster.restart_front()
+    await cluster.change_front(node_timeout_s=60.0)
     await eventually(cluster.nothing_stored)
     assert (await cluster.put("/file", DATA)).code == 201
 
@@ -119,9 +119,10 @@ async def test_a_node_that_hangs_in_the_middle_fails_the_upload(make_cluster: Ca
 async def test_a_node_that_hangs_fails_the_download(
     make_cluster: Callable[..., Cluster], held: tuple[str, ...]
 ) -> None:
-    cluster = make_cluster(node_timeout_s=TIMEOUT_S)
+    cluster = make_cluster()
     await cluster.start()
     await cluster.put("/file", DATA)
+    await cluster.change_front(node_timeout_s=TIMEOUT_S)
     first = part_of(cluster, 2) * 1024
     cluster.nodes[2].filesystem.hold(*held)
     answer = await cluster.get("/file", Range=f"bytes={first}-12000")

@@ -138,10 +138,11 @@ async def test_a_node_whose_connection_breaks_in_the_middle_of_a_download(
 @pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
 @pytest_twisted.ensureDeferred
 async def test_a_node_that_is_silent(make_cluster: Make, log: list[str], small: bool) -> None:
-    cluster = make_cluster(node_timeout_s=2.0, small_part=Size(10_000 if small else 0), cache=Size(0))
+    cluster = make_cluster(small_part=Size(10_000 if small else 0), cache=Size(0))
     await cluster.start()
     data = DATA[:20_000] if small else bytes(150_000_000)  # a part is larger than what sockets hold
     await cluster.put("/file", data[:100_000])
+    await cluster.change_front(node_timeout_s=2.0)
     cluster.nodes[2].filesystem.hold("open", "read")
     got = await cluster.get("/file")
     await expect(cluster, log, got.text, rf"node n3: no answer in 2 s; {KEPT}", r"no answer in 2 s")

@@ -64,8 +64,7 @@ class Place:
 
     async def set_patience(self, seconds: float) -> None:
         """Restart the front, which waits so long for a node or a client that is silent."""
-        self.cluster.settings.update(node_timeout_s=seconds, client_timeout_s=seconds)
-        await self.cluster.restart_front()
+        await self.cluster.change_front(node_timeout_s=seconds, client_timeout_s=seconds)
 
     async def mend(self) -> None:
         """End the fault, and wait until everything has finished."""
