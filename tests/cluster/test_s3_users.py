@@ -158,6 +158,36 @@ async def test_a_grant_for_a_part_of_a_bucket_is_good_for_that_part(
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_may_write_and_not_read_is_told_of_no_deletion_that_was_not_made(
+    make_cluster: Callable[..., Cluster], tmp_path: Path
+) -> None:
+    cluster = make_cluster()
+    cluster.users = tmp_path / "users.yaml"
+    drop = "{path: /own, allow: [read, write]}, {path: /own/drop, allow: [write]}"
+    s3.write_users(
+        cluster.users, {"root": GRANTS["root"], "anna": drop, "dora": "{path: /own, allow: [write]}", "nora": ""}
+    )
+    await cluster.start()
+    root, anna, dora, nora = (S3(cluster, (name, SECRET)) for name in ("ROOT", "ANNA", "DORA", "NORA"))
+    assert (await root.put("/own", b"")).code == 200
+    etag = (await root.put("/own/drop/x", b"1")).header("ETag") or ""
+    listed = f"<Delete><Object><Key>drop/x</Key><ETag>{etag}</ETag></Object></Delete>".encode()
+    for door in (anna, dora):
+        for condition in ({"If_Match": etag}, {"If_Match": "*"}, {"x_amz_if_match_size": "1"}):
+            assert code_of(await door.ask("DELETE", "/own/drop/x", **condition)) == (403, "AccessDenied"), condition
+        assert texts(await door.ask("POST", "/own?delete", listed), "Error/Code") == ["AccessDenied"]
+        assert (await root.get("/own/drop/x")).body == b"1"
+        assert (await door.ask("HEAD", "/own")).code == 200, "the bucket is there for them"
+        for key in ("drop/x", "drop/none"):
+            assert (await door.ask("DELETE", f"/own/{key}")).code == 204
+        assert (await root.get("/own/drop/x")).code == 404
+        assert (await root.put("/own/drop/x", b"1")).code == 200
+        assert code_of(await door.get("/own/drop/x")) == (404, "NoSuchKey")
+    assert code_of(await dora.get("/none/x")) == (404, "NoSuchBucket")
+    assert code_of(await nora.ask("DELETE", "/own/drop/x", If_Match="*")) == (404, "NoSuchBucket")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_key_is_good_while_it_stands_in_the_file(guarded: Cluster) -> None:
     nora = S3(guarded, ("NORA", SECRET))
     assert code_of(await nora.get("/own/x")) == (404, "NoSuchBucket")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.defer import Deferred
 
-from splitd.access.grants import READ, Grants
+from splitd.access.grants import READ, WRITE, Grants
 from splitd.errors import BadName, NotAFile, NotFound, ParentMissing, PreconditionFailed
 from splitd.frontends.s3.buckets.user_buckets import UserBuckets, no_such_bucket
 from splitd.frontends.s3.errors import S3Error
@@ -175,6 +175,7 @@ class Keys:
         for _ in range(_TRIES):
             found = await self.find(bucket, key)
             if found is None:
+                self._refuse_unread(bucket, key)
                 return
             condition = fits(found)
             try:
@@ -183,6 +184,12 @@ class Keys:
                 continue  # it was deleted or replaced meanwhile
             return
         raise PreconditionFailed(f"{path_of(bucket, key)}: it was replaced again and again")
+
+    def _refuse_unread(self, bucket: str, key: str) -> None:
+        """Refuse to judge an object that the user may replace and delete, and not read: it may be there."""
+        rights = self._grants.rights(path_of(bucket, key))
+        if WRITE in rights and READ not in rights:
+            raise S3Error("AccessDenied", "to delete an object under a condition needs a read grant, too")
 
     async def copy(
         self,

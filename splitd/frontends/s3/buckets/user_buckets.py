@@ -55,12 +55,15 @@ class UserBuckets:
         self._buckets = buckets
 
     async def reach(self, name: str) -> None:
-        """Refuse a bucket in which there is nothing for the user.  A grant for a part of it, or its ACL, is enough.
+        """Refuse a bucket in which there is nothing for the user.  Any grant for a part of it, or its ACL, is enough.
 
         :raise S3Error: it is one, or there is none of this name.
         """
-        if not (self._grants.allows_below(f"/{name}") and await self._buckets.exists(name)):
+        if not (self._has_grant(name) and await self._buckets.exists(name)):
             await self._find_listed(name)
+
+    def _has_grant(self, name: str) -> bool:
+        return bool(self._grants.rights(f"/{name}")) or self._grants.allows_below(f"/{name}")
 
     async def reach_granted(self, name: str) -> None:
         """Refuse a bucket for which, and for a part of which, the user has no grant: by its ACL, keys are listed, and
@@ -69,7 +72,7 @@ class UserBuckets:
         :raise S3Error: it is one, or there is none of this name.
         """
         await self.reach(name)
-        if not self._grants.allows_below(f"/{name}"):
+        if not self._has_grant(name):
             self._refuse_listed(name)
 
     async def reach_to_change(self, name: str) -> None:
