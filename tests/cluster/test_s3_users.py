@@ -59,6 +59,7 @@ async def test_each_may_do_what_they_are_granted(guarded: Cluster) -> None:
     assert (await root.put("/own/hidden/z", b"secret")).code == 200
     assert texts(await anna.get("/own"), "Contents/Key") == ["x", "y"]
     assert texts(await root.get("/own"), "Contents/Key") == ["hidden/z", "x", "y"]
+    assert code_of(await anna.get("/")) == (403, "AccessDenied"), "the list of all buckets is that of the root"
     assert (await nobody.get("/public/x")).body == b"content"
     assert texts(await nobody.get("/public"), "Contents/Key") == ["x"]
     await root.put("/public/z", b"1", Content_Encoding="gzip", Cache_Control="max-age=99")

@@ -104,11 +104,17 @@ class UserBuckets:
             raise S3Error("AccessDenied", "the bucket's ACL allows to list its keys only: this needs a grant")
 
     async def all(self) -> list[tuple[str, Collection]]:
-        """Return all buckets with their names, in order."""
+        """Return all buckets with their names, in order.
+
+        :raise S3Error: the user may not read the root.
+        """
         found: list[tuple[str, Collection]] = []
         after = ""
         while True:
-            page = await self._store.list_members("/", after, _PAGE)
+            try:
+                page = await self._store.list_members("/", after, _PAGE)
+            except NotFound:
+                raise S3Error("AccessDenied", "to list the buckets needs a read grant for /") from None
             found += [
                 (each.name.removesuffix("/"), each.entry)
                 for each in page
