@@ -14,13 +14,12 @@ from splitd.downloads.survivors import Survivors
 from splitd.errors import FileDamaged, FileUnavailable
 from splitd.interfaces.nodes import SILENT, IReadPolicy, Wait
 from splitd.model.manifest import Manifest
+from storaged.system.stalls import stood_still
 
 _Answer = TypeVar("_Answer")
 
-_STALL_S = 0.25
-"""If a timer is later than this, then this process has been busy, and not the nodes."""
-
 _GRACE_S = 0.1
+"""How much longer answers may take after this process stood still itself."""
 
 
 class Race(Generic[_Answer]):
@@ -179,9 +178,9 @@ class Race(Generic[_Answer]):
     def _look(self) -> None:
         """Decide which requests are late, and which nodes silent."""
         now = self._clock.seconds()
-        stalled_s = now - self._due_at
-        if stalled_s > _STALL_S:
+        if stood_still(self._clock, self._due_at):
             # Answers may have arrived meanwhile, and will be read in this turn of the reactor.
+            stalled_s = now - self._due_at
             self._began = {index: began + stalled_s + _GRACE_S for index, began in self._began.items()}
             self._wake()
             return

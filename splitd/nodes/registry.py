@@ -28,6 +28,7 @@ from storaged.parts.interfaces import INodeStore, IRemoteStore
 from storaged.parts.values import LOOK_EVERY_S, NodeInfo
 from storaged.system.parallel import settled
 from storaged.system.periodic import Periodic
+from storaged.system.stalls import limit
 
 _TICK_S = 0.5
 """How often the registry checks which nodes are due to be asked."""
@@ -222,7 +223,7 @@ class NodeRegistry:
         return self._in_time(self._ask_all([self._nodes[node_id] for node_id in self.node_ids()]))
 
     def _in_time(self, answers: Deferred[None]) -> Deferred[None]:
-        return answers.addTimeout(_WAIT_S, self._clock, lambda *_: None)
+        return limit(answers, _WAIT_S, self._clock, lambda *_: None)
 
     def refresh(self) -> Deferred[None]:
         """Ask the nodes for their room; see `INodeRegistry.refresh`."""
@@ -262,7 +263,7 @@ class NodeRegistry:
         info: NodeInfo | None = None
         problem: Exception | None = None
         try:
-            info = await remote.info().addTimeout(_ANSWER_S, self._clock)
+            info = await limit(remote.info(), _ANSWER_S, self._clock)
         except CancelledError:
             raise
         except NotAsked:

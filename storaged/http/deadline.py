@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from storaged.system.stalls import GRACE_S, stood_still
+
 
 class Deadline:
     """Calls a function when some seconds have passed, unless it is set anew before.
 
     Setting it costs no scheduled call: the one that is scheduled looks, when its time has come, whether the deadline
-    was moved.
+    was moved.  If this process stood still meanwhile, what has arrived is read before the deadline passes.
 
     :param passed: the function.
     """
@@ -40,13 +42,15 @@ class Deadline:
         if self._at is not None:
             self._at = self._clock.seconds() + self._seconds
 
-    def _look(self) -> None:
-        self._call = None
-        if self._at is None:
+    def _look(self, *, may_put_off: bool = True) -> None:
+        call, self._call = self._call, None
+        if self._at is None or call is None:
             return
         left = self._at - self._clock.seconds()
         if left > 0:
             self._call = self._clock.callLater(left, self._look)
+        elif may_put_off and stood_still(self._clock, call.getTime()):
+            self._call = self._clock.callLater(GRACE_S, self._look, may_put_off=False)
         else:
             self._at = None
             self._passed()

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from storaged.http.upgrade import format_lines, parse_head
+from storaged.system.stalls import limit
 
 _MOST_ANSWER = 16 * 1024
 
@@ -141,7 +142,7 @@ class GreetingEndpoint:
         greeter: Any = await self._endpoint.connect(_Greeters(self._host))
         greeting = Deferred.fromCoroutine(self._greet(greeter.exchange))
         try:
-            await greeting.addTimeout(self._timeout_s, self._clock)
+            await limit(greeting, self._timeout_s, self._clock)
         except BaseException:
             greeter.transport.abortConnection()
             raise

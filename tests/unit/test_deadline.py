@@ -66,3 +66,20 @@ def test_stopped_it_leaves_no_call() -> None:
     passing.deadline.stop()
     assert passing.clock.getDelayedCalls() == []
     assert passing.wait(10) == []
+
+
+def test_what_has_arrived_while_this_process_stood_still_counts() -> None:
+    passing = Passing()
+    passing.deadline.set(3)
+    passing.clock.advance(60)
+    assert passing.passed == []
+    passing.deadline.extend()
+    assert passing.wait(10) == [63]
+
+
+def test_it_passes_if_nothing_has_arrived_while_this_process_stood_still() -> None:
+    passing = Passing()
+    passing.deadline.set(3)
+    passing.clock.advance(60)
+    passing.clock.advance(60)
+    assert passing.passed == [120]

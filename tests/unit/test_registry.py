@@ -211,6 +211,26 @@ def test_a_silent_node_keeps_nobody_waiting_for_long_and_its_answer_counts_when_
     nodes.stop()
 
 
+@pytest.mark.parametrize("ask", [NodeRegistry.start, NodeRegistry.poll, NodeRegistry.ask])
+def test_what_nodes_have_answered_while_this_process_stood_still_counts(
+    ask: Callable[[NodeRegistry], Deferred[None]],
+) -> None:
+    nodes, stores, clock = registry(2)
+    waiting = ask(nodes)
+    stores["n1"].answer(1000)
+    clock.advance(60)
+    assert not waiting.called
+    stores["n2"].answer(1000)  # it is read after the timers
+    assert waiting.called
+    assert [(node.state, node.free) for node in nodes.nodes()] == [("up", 1000), ("up", 1000)]
+    waiting = nodes.ask()
+    clock.advance(60)
+    clock.advance(1)
+    assert waiting.called
+    assert [node.state for node in nodes.nodes()] == ["down", "down"]
+    nodes.stop()
+
+
 def test_a_recovery_is_told_when_a_node_can_be_used_again_and_only_then() -> None:
     nodes, stores, clock = registry()
     recovered: list[str] = []

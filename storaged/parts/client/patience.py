@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from storaged.parts.errors import NodeUnavailable
+from storaged.system.stalls import GRACE_S, stood_still
 
 _Answer = TypeVar("_Answer")
 
@@ -88,8 +89,16 @@ class Wait:
     def begin(self) -> None:
         """Begin the node's turn; if it has begun already, begin it again."""
         self.end()
-        self._call = self._patience.clock.callLater(self._patience.seconds, self.expire, None)
+        self._call = self._patience.clock.callLater(self._patience.seconds, self._due)
         self._patience.pending.add(self)
+
+    def _due(self) -> None:
+        assert self._call is not None
+        clock = self._patience.clock
+        if stood_still(clock, self._call.getTime()):
+            self._call = clock.callLater(GRACE_S, self.expire, None)
+        else:
+            self.expire(None)
 
     def end(self) -> None:
         """End the node's turn: it has done its part.  May be called again."""
