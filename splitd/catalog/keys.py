@@ -24,11 +24,11 @@ from splitd.catalog.metering import Meters
 from splitd.catalog.slices import Slices
 from splitd.catalog.state import State
 from splitd.errors import BadName, NotACollection, NotEmpty, NotFound
-from splitd.interfaces.keys import MOST_LISTED, IKeys, Key, KeyCopy, Listing
+from splitd.interfaces.keys import MOST_LISTED, IKeys, KeyCopy, Listing
 from splitd.model import records
 from splitd.model.branch import Branch
 from splitd.model.conditions import Condition
-from splitd.model.keys import Page, Wanted, list_page
+from splitd.model.keys import Key, Page, Wanted, list_page
 from splitd.model.manifest import Manifest
 from splitd.model.media import NO_BYTES
 from splitd.model.paths import check_key_path
@@ -89,9 +89,14 @@ class JournalledKeys:
 
     def _show(self, page: Page, keys: list[Key]) -> None:
         """Move keys of a page to a list."""
-        state = self._state
+        outline = self._state.packing.outline
         for key, entry in page.keys[len(keys) :]:
-            keys.append(Key(key, state.collection_of(entry) if isinstance(entry, Branch) else state.shown(entry)))
+            if isinstance(entry, bytes):
+                keys.append(Key(key, *outline(entry)))
+            elif isinstance(entry, Branch):
+                keys.append(Key(key, "", 0, entry.created_ms, NO_BYTES))
+            else:
+                keys.append(Key(key, *entry))
 
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a key; see `IKeys.find_key`."""

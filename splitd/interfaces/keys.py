@@ -11,23 +11,13 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from splitd.model.conditions import ALWAYS, Condition
+from splitd.model.keys import Key
 from splitd.model.manifest import Manifest
 from splitd.model.media import SAME, Labels
 from splitd.model.tree import Collection
 
 MOST_LISTED = 10_000
 """The most keys and common prefixes that one page may have."""
-
-
-class Key(msgspec.Struct, frozen=True, gc=False):
-    """One key.
-
-    :param key: the key in its collection, as in the path of the collection, a slash, and the key.
-    :param entry: the file; or the collection, if it is a key of 0 bytes that has no manifest.
-    """
-
-    key: str
-    entry: Manifest | Collection
 
 
 class KeyCopy(msgspec.Struct, frozen=True, gc=False):

@@ -143,6 +143,11 @@ class Branch:
             every = sorted(self.members)
             yield from every[bisect_left(every, first) :]
 
+    def members_from(self, first: str) -> Iterator[tuple[str, Packed | Branch]]:
+        """Iterate over members, each with its entry name, as `names_from` does over their names."""
+        members = self.members
+        return ((name, members[name]) for name in self.names_from(first))
+
     def shown(self, name: str) -> str:
         """Return the shortest name for a member that no other member has: without a slash if it is not needed.
 

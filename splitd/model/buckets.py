@@ -13,8 +13,7 @@ from xml.sax.saxutils import escape, unescape
 import attrs
 import msgspec
 
-from splitd.model.entries import Collection
-from splitd.model.manifest import Manifest
+from splitd.model.keys import Key
 from splitd.model.properties import OWN
 
 PUBLIC_READ = "public-read"
@@ -142,23 +141,17 @@ def expires_ms(since_ms: int, days: int) -> int:
     return -(-(since_ms + days * DAY_MS) // DAY_MS) * DAY_MS
 
 
-def fits(rule: LifecycleRule, entry: Manifest | Collection, now_ms: int) -> bool:
-    """Return whether a rule says that an object is to be deleted now.  Whether its key fits is not asked here.
-
-    :param entry: the object; a collection that was made by itself is one of no bytes.
-    """
-    manifest = entry.own if isinstance(entry, Collection) else entry
-    size, tags = (0, ()) if manifest is None else (manifest.size, manifest.media.tags)
-    since_ms = entry.created_ms if manifest is None else manifest.created_ms
-    if rule.larger_than is not None and size <= rule.larger_than:
+def fits(rule: LifecycleRule, key: Key, now_ms: int) -> bool:
+    """Return whether a rule says that an object is to be deleted now.  Whether its key fits is not asked here."""
+    if rule.larger_than is not None and key.size <= rule.larger_than:
         return False
-    if rule.smaller_than is not None and size >= rule.smaller_than:
+    if rule.smaller_than is not None and key.size >= rule.smaller_than:
         return False
-    if not set(rule.tags) <= set(tags):
+    if not set(rule.tags) <= set(() if isinstance(key.said, str) else key.said.tags):
         return False
     if rule.date_ms is not None and now_ms >= rule.date_ms:
         return True
-    return rule.days is not None and expires_ms(since_ms, rule.days) <= now_ms
+    return rule.days is not None and expires_ms(key.created_ms, rule.days) <= now_ms
 
 
 def bucket_of(path: str) -> str:

@@ -6,14 +6,37 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as SetOf
 
 import attrs
+import msgspec
 
 from splitd.model.branch import Branch
+from splitd.model.manifest import Outline
+from splitd.model.media import Media
 from splitd.model.packing import Packed
 from splitd.model.paths import place_of
 
 _LAST = "\U0010ffff"
-_STEP = 100
+_STEP = 250
 """Keys and common prefixes of one step."""
+
+Listed = Packed | Outline | Branch
+"""A file, in the form in which the catalog has it; or a collection."""
+
+
+class Key(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One key, with what a list shows of it.
+
+    :param key: the key in its collection, as in the path of the collection, a slash, and the key.
+    :param upload: see `Manifest`, as all that follows; empty for a collection that is a key of 0 bytes and has no
+        manifest.
+    :param created_ms: when the collection was made, if it is one.
+    :param said: of a collection, it is `NO_BYTES`.
+    """
+
+    key: str
+    upload: str
+    size: int
+    created_ms: int
+    said: str | Media
 
 
 @attrs.frozen
@@ -36,7 +59,7 @@ class Page:
     :ivar last: the last key or common prefix.
     """
 
-    keys: list[tuple[str, Packed | Branch]] = attrs.Factory(list)
+    keys: list[tuple[str, Listed]] = attrs.Factory(list)
     prefixes: list[str] = attrs.Factory(list)
     last: str = ""
     next: str | None = None
@@ -57,17 +80,17 @@ class _Level:
 
     :param base: what its keys begin with.
     :param least: the least of the keys in it.
-    :param names: its entry names from there on.
+    :param members: from there on, each with its entry name.
     """
 
     branch: Branch
     base: str
     least: str
-    names: Iterator[str]
+    members: Iterator[tuple[str, Listed]]
 
 
 class Walk:
-    """An iterator over the keys of a collection that do not come before a text; nothing must be changed meanwhile.
+    """The keys of a collection that do not come before a text; nothing must be changed meanwhile.
 
     Each collection below has a key in it.  So whatever is looked at leads to a key soon.  And a collection whose keys
     all have one common prefix need not be looked into: it comes with its own key, whether that is a key or not.
@@ -76,39 +99,53 @@ class Walk:
     def __init__(self, wanted: Wanted, root: Branch, least: str) -> None:
         self._wanted = wanted
         self._place = place_of(wanted.collection)
-        self._hidden = wanted.hidden
         self._closed = ""  # the key of the collection that came last, if it was not looked into
-        self._levels = [_Level(root, "", least, root.names_from(_first_name(least)))]
+        self._levels = [_Level(root, "", least, root.members_from(_first_name(least)))]
+        self._skips = False
 
-    def __iter__(self) -> Walk:
-        return self
+    @property
+    def has_ended(self) -> bool:
+        """Whether there are no more keys."""
+        return not self._levels
 
-    def __next__(self) -> tuple[str, Packed | Branch]:
-        levels, self._closed = self._levels, ""
+    def __iter__(self) -> Iterator[tuple[str, Listed]]:
+        """Iterate over keys, each with what it is the key of."""
+        levels, hidden = self._levels, self._wanted.hidden
         while levels:
             level = levels[-1]
-            name = next(level.names, None)
-            if name is None:
+            base = level.base
+            for name, entry in level.members:
+                key = base + name
+                if hidden and place_of(f"{self._place}/{key}") in hidden:
+                    continue
+                if isinstance(entry, Branch):
+                    shown = self._enter(level, name, entry)
+                    if shown is not None:
+                        yield key, shown
+                    break
+                yield key, entry
+                if self._skips:
+                    break
+            else:
                 levels.pop()
-                continue
-            key = level.base + name
-            if self._hidden and place_of(f"{self._place}/{key}") in self._hidden:
-                continue
-            entry = level.branch.members[name]
-            if not isinstance(entry, Branch):
-                return key, entry
-            below = level.least[len(name) :] if level.least.startswith(name) else ""
-            if not below and _common_prefix(self._wanted, key) and not self._hides_below(key):
-                self._closed = key
-                return key, entry
-            levels.append(_Level(entry, key, below, entry.names_from(_first_name(below))))
-            if not below and not entry.implied:
-                return key, entry if entry.own is None else entry.own
-        raise StopIteration
+            self._closed, self._skips = "", False
+
+    def _enter(self, level: _Level, name: str, branch: Branch) -> Listed | None:
+        """Look into a collection, unless that is not needed; return what its key is the key of, if that is to come."""
+        key, least = level.base + name, level.least
+        below = least[len(name) :] if least.startswith(name) else ""
+        wanted = self._wanted
+        if not below and _common_prefix(wanted, key) and not (wanted.hidden and self._hides_below(key)):
+            self._closed = key
+            return branch
+        self._levels.append(_Level(branch, key, below, branch.members_from(_first_name(below))))
+        if below or branch.implied:
+            return None
+        return branch if branch.own is None else branch.own
 
     def _hides_below(self, key: str) -> bool:
         place = place_of(f"{self._place}/{key}")
-        return any(each.startswith(f"{place}/") for each in self._hidden)
+        return any(each.startswith(f"{place}/") for each in self._wanted.hidden)
 
     def skip(self, common: str, behind: str) -> None:
         """Skip the rest of the keys that begin with a text, as the last one did.
@@ -118,10 +155,11 @@ class Walk:
         levels, left = self._levels, self._closed
         while not behind.startswith(levels[-1].base):
             left = levels.pop().base
-        if left != common:  # else they were the keys of a collection, and its names are behind it
+        if left != common:  # else they were the keys of a collection, and its members are behind it
             level = levels[-1]
             level.least = behind[len(level.base) :]
-            level.names = level.branch.names_from(_first_name(level.least))
+            level.members = level.branch.members_from(_first_name(level.least))
+        self._skips = True
 
 
 def _first_name(least: str) -> str:
@@ -154,30 +192,30 @@ def list_some(wanted: Wanted, root: Branch, least: str, page: Page, turns: Itera
     :param turns: one thing for each key and common prefix that may be looked at.
     :return: where to go on; None if the page is complete.
     """
-    keys = Walk(wanted, root, least)
-    for _ in turns:
-        key, entry = next(keys, (None, None))
-        if key is None or entry is None or not key.startswith(wanted.prefix):
+    prefix, after, delimiter = wanted.prefix, wanted.after, wanted.delimiter
+    room = wanted.limit - len(page.keys) - len(page.prefixes)
+    walk, behind = Walk(wanted, root, least), None
+    for _, found in zip(turns, walk, strict=False):
+        key = found[0]
+        if not key.startswith(prefix):
             return None
-        common = _common_prefix(wanted, key)
-        if not common or common > wanted.after:
-            if len(page.keys) + len(page.prefixes) >= wanted.limit:
+        common = _common_prefix(wanted, key) if delimiter else ""
+        if not common or common > after:
+            if not room:
                 page.next = page.last
                 return None
+            room -= 1
             page.last = common or key
             if common:
                 page.prefixes.append(common)
             else:
-                page.keys.append((key, entry))
+                page.keys.append(found)
+        behind = after_all(common) if common else key + "\0"
+        if behind is None:
+            return None
         if common:
-            behind = after_all(common)
-            if behind is None:
-                return None
-            least = behind
-            keys.skip(common, behind)
-        else:
-            least = key + "\0"
-    return least
+            walk.skip(common, behind)
+    return None if walk.has_ended else behind or least
 
 
 def _common_prefix(wanted: Wanted, key: str) -> str:

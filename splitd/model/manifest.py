@@ -105,6 +105,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return [(node, str(self.part(index))) for index, node in enumerate(self.nodes) if node]
 
 
+Outline = tuple[str, int, int, str | Media]
+"""What lists of keys show of a file: `upload`, `size`, `created_ms` and `said` of its manifest."""
+
+
 def largest_part(layout: Layout, size: int) -> int:
     """Return the stored bytes of the largest part of a file of `size` bytes."""
     return stored_size(part_size(layout, size, 0), layout.unit)

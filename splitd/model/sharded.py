@@ -10,7 +10,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _Other = TypeVar("_Other")
 
-_SHARDS = 256
+_SHARDS, _MASK = 256, 255
 _SHIFT = 40  # a dict places its keys by the low bits of their hashes, so other bits must choose the shard
 
 
@@ -31,7 +31,7 @@ class ShardedDict(MutableMapping[_Key, _Value]):
         self.update(items or {})
 
     def _shard(self, key: object) -> dict[_Key, _Value]:
-        return self._shards[hash(key) >> _SHIFT & _SHARDS - 1]
+        return self._shards[hash(key) >> _SHIFT & _MASK]
 
     def __len__(self) -> int:
         return self._size
@@ -43,7 +43,7 @@ class ShardedDict(MutableMapping[_Key, _Value]):
         return key in self._shard(key)
 
     def __getitem__(self, key: _Key) -> _Value:
-        return self._shard(key)[key]
+        return self._shards[hash(key) >> _SHIFT & _MASK][key]  # lists call it for each row
 
     def __setitem__(self, key: _Key, value: _Value) -> None:
         shard = self._shard(key)
@@ -57,7 +57,7 @@ class ShardedDict(MutableMapping[_Key, _Value]):
 
     def fill(self, keys: Iterable[_Key], values: Iterable[_Value]) -> None:
         """Put many keys with their values, as `update` does, in a quarter of the time."""
-        shards, shift, mask = self._shards, _SHIFT, _SHARDS - 1
+        shards, shift, mask = self._shards, _SHIFT, _MASK
         for key, value in zip(keys, values, strict=True):
             shards[hash(key) >> shift & mask][key] = value
         self._size = sum(map(len, shards))

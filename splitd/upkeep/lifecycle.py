@@ -11,11 +11,12 @@ from twisted.logger import Logger
 from splitd.errors import CatalogReadOnly, NotACollection, NotFound, SplitdError
 from splitd.interfaces.catalog import ICatalog
 from splitd.interfaces.continued import ContinuedUpload, IContinuedLedger
-from splitd.interfaces.keys import IKeys, Key
+from splitd.interfaces.keys import IKeys
 from splitd.interfaces.names import INamespace
 from splitd.model.buckets import LifecycleRule, expires_ms, fits, read_notes
 from splitd.model.conditions import Condition
 from splitd.model.entries import Collection
+from splitd.model.keys import Key
 from splitd.upkeep.walks import Walks
 from storaged.http import reason_of
 from storaged.system.clocks import WallClock
@@ -155,14 +156,14 @@ class Lifecycle:
             except (NotFound, NotACollection):
                 return  # the bucket was deleted or replaced since it was looked at
             now_ms = self._wall.now_ms()
-            old = [each for each in listing.keys if any(fits(rule, each.entry, now_ms) for rule in rules)]
+            old = [each for each in listing.keys if any(fits(rule, each, now_ms) for rule in rules)]
             progress.expired += await self._end(progress, [self._delete(bucket, each) for each in old])
             after = listing.next
             await self._rounds.step()
 
     def _delete(self, bucket: str, key: Key) -> Callable[[], Awaitable[object]]:
         # A version that was put there since is not old.
-        same = Condition(unmodified_since_s=key.entry.created_ms // 1000)
+        same = Condition(unmodified_since_s=key.created_ms // 1000)
         return lambda: self._keys.delete_key(bucket + key.key, same)
 
     async def _abort(self, prefix: str, days: int, progress: LifecycleProgress) -> None:

@@ -17,13 +17,14 @@ from splitd.frontends.admin.reports import StatusReport
 from splitd.frontends.console.history import Sample
 from splitd.interfaces.catalog import Admitted
 from splitd.interfaces.continued import Completion, ContinuedUpload, Segment
-from splitd.interfaces.keys import Key, KeyCopy, Listing
+from splitd.interfaces.keys import KeyCopy, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.interfaces.statistics import CatalogStatistics
 from splitd.interfaces.uploads import Commit, Start
 from splitd.model.binned import Binned
 from splitd.model.conditions import Condition
 from splitd.model.documents import Document
+from splitd.model.keys import Key
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.media import Media
@@ -60,12 +61,7 @@ def _unpack_members(members: Any) -> list[Member]:
 
 
 def _pack_listing(listing: Listing) -> Any:
-    return [(key.key, _pack(key.entry)) for key in listing.keys], listing.prefixes, listing.next
-
-
-def _unpack_listing(listing: Any) -> Listing:
-    keys, prefixes, after = listing
-    return Listing([Key(key, _unpack(entry)) for key, entry in keys], prefixes, after)
+    return listing.keys, listing.prefixes, listing.next
 
 
 class Method(Generic[_Result]):
@@ -162,9 +158,9 @@ LIST_KEYS: Method[Listing] = Method(
     "keys",
     "list_keys",
     [str, str, str, str, int, frozenset[str]],
-    tuple[list[tuple[str, _Found]], list[str], str | None],
+    tuple[list[Key], list[str], str | None],
     pack=_pack_listing,
-    unpack=_unpack_listing,
+    unpack=lambda listing: Listing(*listing),
 )
 FIND_KEY: Method[Manifest | Collection | None] = Method("keys", "find_key", [str], _Found, pack=_pack, unpack=_unpack)
 DELETE_KEY: Method[bool] = Method("keys", "delete_key", _CHANGE, bool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 import msgspec
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from splitd.model.buckets import DAY_MS, LIFECYCLE, LifecycleRule, expires_ms, fits, write_note
 from splitd.model.conditions import ALWAYS, Condition
-from splitd.model.entries import Collection
+from splitd.model.keys import Key
 from splitd.model.locks import EXCLUSIVE, Lock
 from splitd.model.media import Media
 from splitd.model.properties import PropertyChanges
@@ -28,11 +27,10 @@ DAY_S = 24 * 3600.0
 AS_KEY = Condition(is_key=True)
 U, V = "e" * 32, "f" * 32
 OLD = LifecycleRule("old", enabled=True, days=30)
-FILE = manifest(A)
 
 
-def made(created_ms: int = 0, size: int = 10, tags: tuple[tuple[str, str], ...] = ()) -> Any:
-    return msgspec.structs.replace(FILE, created_ms=created_ms, size=size, said=Media(tags=tags))
+def made(created_ms: int = 0, size: int = 10, tags: tuple[tuple[str, str], ...] = ()) -> Key:
+    return Key("key", A, size, created_ms, Media(tags=tags))
 
 
 def test_days_end_at_midnight() -> None:
@@ -58,9 +56,8 @@ def test_a_rule_may_be_for_sizes_and_tags() -> None:
     assert [fits(tagged, made(tags=tags), now) for tags in (both, (*both, ("c", "")), both[:1], ())] == [
         True, True, False, False,
     ]  # fmt: skip
-    assert fits(OLD, Collection(0, 0), now), "a key of no bytes"
-    assert not fits(sized, Collection(0, 0), now)
-    assert fits(sized, Collection(now, now, own=made()), now), "what counts is the file that it is"
+    assert fits(OLD, Key("key", A, 0, 0, "text/plain"), now)
+    assert not fits(tagged, Key("key", A, 10, 0, "text/plain"), now)
 
 
 @given(st.integers(0, 10**13), st.integers(1, 4000))

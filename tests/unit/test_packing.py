@@ -39,6 +39,7 @@ def test_a_packed_manifest_is_unpacked_to_an_equal_one(some: list[Manifest]) -> 
     packing.pack(manifest(nodes=tuple(f"n{number}" for number in range(1, 400))))  # so that later nodes have two bytes
     packed = [packing.pack(each) for each in some]
     assert [packing.unpack(each) for each in packed] == some
+    assert [packing.outline(each) for each in packed] == [(m.upload, m.size, m.created_ms, m.said) for m in some]
     assert [size_of(each) for each in packed] == [each.size for each in some]
     assert [packing.parts_of(each) for each in packed] == [len(each.nodes) for each in some]
     assert [packing.pack(each) for each in some] == packed

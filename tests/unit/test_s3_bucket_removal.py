@@ -12,8 +12,9 @@ from splitd.errors import CatalogAway, UploadUnknown
 from splitd.frontends.s3.buckets.user_buckets import UserBuckets
 from splitd.frontends.s3.errors import S3Error
 from splitd.interfaces.continued import ContinuedUpload
-from splitd.interfaces.keys import Key, Listing
-from splitd.model.media import NO_MEDIA
+from splitd.interfaces.keys import Listing
+from splitd.model.keys import Key
+from splitd.model.media import NO_BYTES, NO_MEDIA
 from splitd.model.tree import Collection
 from tests.fired import failed, fired
 
@@ -23,7 +24,7 @@ class Bucket:
 
     def __init__(self, *uploads: str, keys: int = 0) -> None:
         self.uploads = [ContinuedUpload(each, f"/bucket/{each}", NO_MEDIA, 0, 0, 0, 0, 0) for each in uploads]
-        self.keys = [Key(str(number), Collection(0, 0)) for number in range(keys)]
+        self.keys = [Key(str(number), "", 0, 0, NO_BYTES) for number in range(keys)]
         self.aborted: list[str] = []
         self.listed = 0
         self.is_there = True

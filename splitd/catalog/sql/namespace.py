@@ -26,10 +26,10 @@ from splitd.catalog.sql.names import Names
 from splitd.catalog.sql.rows import refuse_unindexed
 from splitd.catalog.state import State
 from splitd.errors import BadName
-from splitd.interfaces.keys import MOST_LISTED, Key, Listing
+from splitd.interfaces.keys import MOST_LISTED, Listing
 from splitd.interfaces.names import AskedLayout, Details
 from splitd.model.conditions import Condition
-from splitd.model.keys import Page, Wanted, first_of, list_some
+from splitd.model.keys import Key, Page, Wanted, first_of, list_some
 from splitd.model.locks import Lock
 from splitd.model.manifest import Manifest
 from splitd.model.paths import check_key_path

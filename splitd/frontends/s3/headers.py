@@ -265,8 +265,15 @@ def etag_of(manifest: Manifest) -> str:
 
     That of a file which came by another door has a form that no client takes for an MD5.
     """
-    etag = manifest.media.etag
-    return f'"{etag}"' if etag else f'"{manifest.upload}-1"'
+    return f'"{etag_text(manifest.upload, manifest.said)}"'
+
+
+def etag_text(upload: str, said: str | Media) -> str:
+    """Return the entity tag of an object without quotes; see `etag_of`.
+
+    :param upload: see `Manifest`, as for `said`.
+    """
+    return f"{upload}-1" if isinstance(said, str) or not said.etag else said.etag
 
 
 def describe_version(request: IRequest, manifest: Manifest) -> None:

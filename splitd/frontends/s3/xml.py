@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from collections.abc import Set as SetOf
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,6 +19,8 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 TYPE = "application/xml"
 _PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _ESCAPED = re.compile('[&<>"\x00-\x1f\x7f\ufffe\uffff]')
+_PLAIN = re.compile("[A-Za-z0-9_.~/*-]*")
+"""Texts that stand in a list with `encoding-type=url` as they are."""
 _MOST_MARKS = 128 * 1024
 """How often `<` may stand in a document: a list of ten thousand parts, each with two checksums, has it 120,000 times.
 
@@ -36,6 +39,12 @@ def escape(value: str) -> str:
     if _ESCAPED.search(value) is None:  # nearly always
         return value
     return _ESCAPED.sub(lambda match: _NAMED.get(match[0]) or f"&#x{ord(match[0]):X};", value)
+
+
+def escape_all(values: Sequence[str]) -> Sequence[str]:
+    """Return texts as they stand in XML; see `escape`."""
+    # Nearly always there is nothing to escape in a whole list, which one search finds out.
+    return values if _ESCAPED.search("".join(values)) is None else [escape(value) for value in values]
 
 
 def element(name: str, *content: str) -> str:
@@ -59,6 +68,11 @@ def error_document(*content: str) -> bytes:
 def encode_name(value: str) -> str:
     """Return a key or a prefix as it stands in lists with `encoding-type=url`."""
     return quote(value, safe="/*-._")
+
+
+def encode_names(values: Sequence[str]) -> Sequence[str]:
+    """Return keys or prefixes as they stand in lists with `encoding-type=url`."""
+    return values if _PLAIN.fullmatch("".join(values)) else [encode_name(value) for value in values]
 
 
 def format_time(time_ms: int) -> str:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from splitd.frontends.s3.answers import answer
 from splitd.frontends.s3.buckets.notes import Owner
 from splitd.frontends.s3.door import S3Request
 from splitd.frontends.s3.errors import S3Error
-from splitd.frontends.s3.headers import etag_of
-from splitd.frontends.s3.keys import as_object
-from splitd.frontends.s3.payload.checksums import parse_kept
-from splitd.frontends.s3.xml import document, element, encode_name, escape, format_time, text
+from splitd.frontends.s3.headers import etag_text
+from splitd.frontends.s3.payload.checksums import kind_of_kept
+from splitd.frontends.s3.xml import document, element, encode_name, encode_names, escape_all, format_time, text
 from splitd.interfaces.keys import Listing
-from splitd.model.manifest import Manifest
+from splitd.model.keys import Key
 
 MOST_KEYS = 1000
 """Keys and common prefixes in a page at most."""
@@ -123,32 +123,46 @@ async def _answer(
         head.append(text("Delimiter", encode(query.get("delimiter"))))
     if query.get("encoding-type"):
         head.append(text("EncodingType", query.get("encoding-type")))
+    keys: Sequence[str] = [each.key for each in listing.keys]
+    prefixes = listing.prefixes
+    if query.get("encoding-type"):
+        keys, prefixes = encode_names(keys), encode_names(prefixes)
     body = document(
         root,
         *head,
         *told,
         text("IsTruncated", "true" if listing.next else "false"),
-        *(_contents(entry, encode(each.key), as_object(each.entry), owner) for each in listing.keys),
-        *(element("CommonPrefixes", text("Prefix", encode(each))) for each in listing.prefixes),
+        *_rows(entry, listing.keys, escape_all(keys), owner),
+        *[f"<CommonPrefixes><Prefix>{each}</Prefix></CommonPrefixes>" for each in escape_all(prefixes)],
     )
     answer(request.http, 200, body)
 
 
-def _contents(name: str, key: str, manifest: Manifest | None, owner: str) -> str:
-    assert manifest is not None  # it is a key
-    checksum = parse_kept(manifest.media.checksum) if manifest.media.checksum else None
-    kind = "" if checksum is None else _kind(checksum.algorithm.name, checksum.type)
-    version = "<VersionId>null</VersionId><IsLatest>true</IsLatest>" if name == "Version" else ""
-    # One piece, because it is most of what a page of a thousand keys costs.
-    return (
-        f"<{name}><Key>{escape(key)}</Key>{version}<LastModified>{format_time(manifest.created_ms)}</LastModified>"
-        f"<ETag>&quot;{escape(etag_of(manifest)[1:-1])}&quot;</ETag>{kind}<Size>{manifest.size}</Size>{owner}"
-        f"<StorageClass>STANDARD</StorageClass></{name}>"
-    )
+def _rows(name: str, keys: Sequence[Key], shown: Sequence[str], owner: str) -> Iterator[str]:
+    """Return the elements of keys.
+
+    :param shown: the keys, as they stand in XML.
+    :param owner: the element of their owner.
+    """
+    etags = escape_all([etag_text(each.upload, each.said) for each in keys])
+    begin = f"<{name}><Key>"
+    told = "</Key><VersionId>null</VersionId><IsLatest>true</IsLatest>" if name == "Version" else "</Key>"
+    end = f"</Size>{owner}<StorageClass>STANDARD</StorageClass></{name}>"
+    for key, etag, each in zip(shown, etags, keys, strict=True):
+        said = each.said
+        kind = "" if isinstance(said, str) or not said.checksum else _kind(kind_of_kept(said.checksum))
+        # One piece, because it is most of what a page of a thousand keys costs.
+        yield (
+            f"{begin}{key}{told}<LastModified>{format_time(each.created_ms)}</LastModified>"
+            f"<ETag>&quot;{etag}&quot;</ETag>{kind}<Size>{each.size}{end}"
+        )
 
 
-def _kind(algorithm: str, kind: str) -> str:
-    return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
+@cache
+def _kind(kind: tuple[str, str] | None) -> str:
+    if kind is None:
+        return ""
+    return f"<ChecksumAlgorithm>{kind[0]}</ChecksumAlgorithm><ChecksumType>{kind[1]}</ChecksumType>"
 
 
 async def told_owner(request: S3Request) -> str:

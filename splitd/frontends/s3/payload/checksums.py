@@ -161,7 +161,7 @@ class Checksum:
     @property
     def type(self) -> str:
         """COMPOSITE or FULL_OBJECT."""
-        return COMPOSITE if "-" in self.value else FULL_OBJECT
+        return _type_of(self.value)
 
     def kept(self) -> str:
         """Return the form that is kept with the object."""
@@ -173,6 +173,16 @@ def parse_kept(text: str) -> Checksum | None:
     name, colon, value = text.partition(" ")[0].partition(":")
     algorithm = ALGORITHMS.get(name)
     return Checksum(algorithm, value) if colon and algorithm is not None else None
+
+
+def kind_of_kept(text: str) -> tuple[str, str] | None:
+    """Return the name of the algorithm and the type of what `parse_kept` would read, for lists of many."""
+    name, colon, value = text.partition(" ")[0].partition(":")
+    return (name, _type_of(value)) if colon and name in ALGORITHMS else None
+
+
+def _type_of(value: str) -> str:
+    return COMPOSITE if "-" in value else FULL_OBJECT
 
 
 _MOST_OF_PARTS = 64 * 1024
