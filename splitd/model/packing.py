@@ -133,7 +133,7 @@ class Packing:
         rest = b""
         if self._texts >= _MOST_SAID or _is_own(manifest.said):
             said, rest = None, msgspec.json.encode(manifest.said)
-        return self._number(Shape(manifest.data, manifest.parity, manifest.unit, said, len(manifest.nodes), wide)), rest
+        return self._number(manifest, said, wide=wide), rest
 
     def _shape_of_kind(self, manifest: Manifest, *, wide: bool) -> tuple[int, bytes]:
         """Return the number of a shape for a segment or a file with segments, and what it has to keep beside it.
@@ -145,12 +145,12 @@ class Packing:
         else:
             check_packed(manifest.packed_segments)
             kind, rest = SEGMENTED, len(manifest.segments).to_bytes(4, "big") + manifest.packed_segments
-        shape = Shape(manifest.data, manifest.parity, manifest.unit, None, len(manifest.nodes), wide, kind)
-        return self._number(shape), rest + msgspec.json.encode(manifest.said)
+        return self._number(manifest, None, wide=wide, kind=kind), rest + msgspec.json.encode(manifest.said)
 
-    def _number(self, shape: Shape) -> int:
-        number = self._shapes.get(attrs.astuple(shape, recurse=False))
-        return self.add_shape(shape) if number is None else number
+    def _number(self, manifest: Manifest, said: str | Media | None, *, wide: bool, kind: int = PLAIN) -> int:
+        layout = manifest.data, manifest.parity, manifest.unit
+        number = self._shapes.get((*layout, said, len(manifest.nodes), wide, kind))
+        return self.add_shape(Shape(*layout, said, len(manifest.nodes), wide, kind)) if number is None else number
 
     def add_shape(self, shape: Shape) -> int:
         """Add a shape, and return its number.
