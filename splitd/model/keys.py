@@ -134,14 +134,20 @@ class Walk:
         """Look into a collection, unless that is not needed; return what its key is the key of, if that is to come."""
         key, least = level.base + name, level.least
         below = least[len(name) :] if least.startswith(name) else ""
-        wanted = self._wanted
-        if not below and _common_prefix(wanted, key) and not (wanted.hidden and self._hides_below(key)):
+        if not below and self._stays_closed(key):
             self._closed = key
             return branch
         self._levels.append(_Level(branch, key, below, branch.members_from(_first_name(below))))
         if below or branch.implied:
             return None
         return branch if branch.own is None else branch.own
+
+    def _stays_closed(self, key: str) -> bool:
+        """Return whether a collection need not be looked into."""
+        wanted = self._wanted
+        if not key.startswith(wanted.prefix) and not wanted.prefix.startswith(key):
+            return True  # the list ends before it
+        return bool(_common_prefix(wanted, key)) and not (wanted.hidden and self._hides_below(key))
 
     def _hides_below(self, key: str) -> bool:
         place = place_of(f"{self._place}/{key}")

@@ -335,7 +335,7 @@ class StoredCatalog(JournalledCatalog):
         def page() -> list[Member]:
             current: Any = self._state
             # By one statement, with one more, as a collection may come earlier.
-            with current.stored_names.expecting(limit + 1, limit + 1):
+            with current.stored_names.expecting(limit + 1):
                 return self._list_members(path, after, limit)
 
         return self._changes.read(page, path)

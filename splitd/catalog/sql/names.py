@@ -40,7 +40,6 @@ class Names:
     :param ids: gives ids to collections.
     :param known: see `Chains`.
     :ivar uploads: those of the files that were loaded.
-    :ivar pages: how many pages of members were loaded.
     """
 
     def __init__(
@@ -55,8 +54,6 @@ class Names:
         self._files: dict[Packed, tuple[Manifest, bytes | None]] = {}  # with what `entry.manifest` says
         self._trashed: list[StoredBranch] = []
         self.uploads: set[str] = set()
-        self.pages = 0
-        self._first_page = FIRST_PAGE
         self._expected: int | None = None  # how many more names will be asked for, if that is known
         self.above = StoredBranch(self, ABOVE, (ABOVE, ""), 0, 0, implied=False)
         self.chains = Chains(cursor, known, self._take_folder, self._take)
@@ -69,22 +66,19 @@ class Names:
         return root
 
     @contextmanager
-    def expecting(self, first_page: int, names: int) -> Iterator[None]:
-        """Return a context in which about so many names will be asked for; `pages` is counted from its beginning.
-
-        :param first_page: how many members of a collection to load at first.
-        """
-        self._first_page, self._expected, self.pages = first_page, names, 0
+    def expecting(self, names: int) -> Iterator[None]:
+        """Return a context in which about so many names will be asked for."""
+        self._expected = names
         try:
             yield
         finally:
-            self._first_page, self._expected = FIRST_PAGE, None
+            self._expected = None
 
     def page_after(self, limit: int) -> int:
         """Return how many members to load at once; see `MemberRows`."""
-        if not limit:
-            return self._first_page
-        return min(limit * 4, LARGEST_PAGE) if self._expected is None else max(FIRST_PAGE, self._expected)
+        if self._expected is not None:
+            return max(FIRST_PAGE, self._expected) if limit else self._expected
+        return min(limit * 4, LARGEST_PAGE) if limit else FIRST_PAGE
 
     def load(self, branch: StoredBranch, name: str) -> None:
         """Load one member."""
@@ -109,7 +103,6 @@ class Names:
         least = first.encode(errors="surrogatepass")
         query = f"SELECT {COLUMNS} FROM {JOINED} WHERE e.parent = %s AND e.name >= %s ORDER BY e.name LIMIT %s"
         rows = self._cursor.execute(query, (branch.id, least, limit)).fetchall()
-        self.pages += 1
         if self._expected is not None:
             self._expected -= len(rows)
         names = [name_of(row[1]) for row in rows]

@@ -19,10 +19,10 @@ from splitd.catalog.keys import JournalledKeys
 from splitd.catalog.locks import JournalledLocks
 from splitd.catalog.metering import Meters
 from splitd.catalog.namespace import JournalledNamespace
-from splitd.catalog.sql.branches import FIRST_PAGE
+from splitd.catalog.sql.branches import StoredBranch
 from splitd.catalog.sql.changes import StoredChanges
 from splitd.catalog.sql.kept import KeptLooks
-from splitd.catalog.sql.names import Names
+from splitd.catalog.sql.listing import ListedBranch, ListedRows
 from splitd.catalog.sql.rows import refuse_unindexed
 from splitd.catalog.state import State
 from splitd.errors import BadName
@@ -35,7 +35,7 @@ from splitd.model.manifest import Manifest
 from splitd.model.paths import check_key_path
 from splitd.model.tree import Collection
 
-_KEYS, _PAGES = 250, 32
+_KEYS, _STATEMENTS = 250, 32
 """How many keys and common prefixes a look lists at most, and after how many statements it ends."""
 
 
@@ -145,12 +145,13 @@ class StoredKeys(JournalledKeys):
         :param last: the last key or common prefix before.
         :return: the keys, what else there is of the page, and where to go on; None if the page is complete.
         """
-        current: Any = self._state
-        names: Names = current.stored_names
+        branch = self._branch(wanted.collection)
+        assert isinstance(branch, StoredBranch)
+        rows = ListedRows(self._changes.cursor, min(wanted.limit, _KEYS) + 1)
+        root = ListedBranch(rows, branch.id, branch.created_ms, None, implied=branch.implied)
         page, keys = Page(last=last), list[Key]()
-        with names.expecting(FIRST_PAGE, min(wanted.limit, _KEYS) + 1):
-            turns = takewhile(lambda _: names.pages < _PAGES, range(_KEYS))
-            following = list_some(wanted, self._branch(wanted.collection), least, page, turns)
+        turns = takewhile(lambda _: rows.statements < _STATEMENTS, range(_KEYS))
+        following = list_some(wanted, root, least, page, turns)
         self._show(page, keys)
         return keys, page, following
 

@@ -8,7 +8,7 @@ import msgspec
 
 from splitd.errors import BadName
 from splitd.model.branch import NO_PROPERTIES
-from splitd.model.manifest import Manifest
+from splitd.model.manifest import Manifest, Outline
 from splitd.model.media import Media
 
 MOST_INDEXED = 2600
@@ -37,6 +37,18 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(column: bytes) -> Manifest:
     """Return the manifest in a column."""
     return _manifest.decode(column)
+
+
+def outline_of(upload: bytes, size: int, column: bytes | None, created_ms: int, said: bytes | None) -> Outline:
+    """Return what lists show of a file.
+
+    :param upload: the columns of its name, as the next two.
+    :param created_ms: the columns of its version, as the next one; they count if `column` is None.
+    """
+    if column is None:
+        return upload.hex(), size, created_ms, decode_said(said)
+    manifest = decode_manifest(column)
+    return manifest.upload, manifest.size, manifest.created_ms, manifest.said
 
 
 def encode_properties(properties: Mapping[str, str]) -> bytes | None:
