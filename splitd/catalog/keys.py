@@ -91,12 +91,11 @@ class JournalledKeys:
         """Move keys of a page to a list."""
         outline = self._state.packing.outline
         for key, entry in page.keys[len(keys) :]:
-            if isinstance(entry, bytes):
-                keys.append(Key(key, *outline(entry)))
-            elif isinstance(entry, Branch):
+            if isinstance(entry, Branch):
                 keys.append(Key(key, "", 0, entry.created_ms, NO_BYTES))
             else:
-                keys.append(Key(key, *entry))
+                upload, size, created_ms, said = outline(entry) if isinstance(entry, bytes) else entry
+                keys.append(Key(key, upload, size, created_ms, said))
 
     def find_key(self, path: str) -> Deferred[Manifest | Collection | None]:
         """Look up a key; see `IKeys.find_key`."""

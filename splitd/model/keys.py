@@ -94,12 +94,14 @@ class Walk:
 
     Each collection below has a key in it.  So whatever is looked at leads to a key soon.  And a collection whose keys
     all have one common prefix need not be looked into: it comes with its own key, whether that is a key or not.
+
+    :ivar closed: the key of the collection that came last, if it was not looked into.
     """
 
     def __init__(self, wanted: Wanted, root: Branch, least: str) -> None:
         self._wanted = wanted
         self._place = place_of(wanted.collection)
-        self._closed = ""  # the key of the collection that came last, if it was not looked into
+        self.closed = ""
         self._levels = [_Level(root, "", least, root.members_from(_first_name(least)))]
         self._skips = False
 
@@ -128,14 +130,14 @@ class Walk:
                     break
             else:
                 levels.pop()
-            self._closed, self._skips = "", False
+            self.closed, self._skips = "", False
 
     def _enter(self, level: _Level, name: str, branch: Branch) -> Listed | None:
         """Look into a collection, unless that is not needed; return what its key is the key of, if that is to come."""
         key, least = level.base + name, level.least
         below = least[len(name) :] if least.startswith(name) else ""
         if not below and self._stays_closed(key):
-            self._closed = key
+            self.closed = key
             return branch
         self._levels.append(_Level(branch, key, below, branch.members_from(_first_name(below))))
         if below or branch.implied:
@@ -156,9 +158,10 @@ class Walk:
     def skip(self, common: str, behind: str) -> None:
         """Skip the rest of the keys that begin with a text, as the last one did.
 
+        :param common: the text; not that of a collection that was not looked into, behind which the walk is already.
         :param behind: the first text that comes after all of them.
         """
-        levels, left = self._levels, self._closed
+        levels, left = self._levels, ""
         while not behind.startswith(levels[-1].base):
             left = levels.pop().base
         if left != common:  # else they were the keys of a collection, and its members are behind it
@@ -198,9 +201,9 @@ def list_some(wanted: Wanted, root: Branch, least: str, page: Page, turns: Itera
     :param turns: one thing for each key and common prefix that may be looked at.
     :return: where to go on; None if the page is complete.
     """
-    prefix, after, delimiter = wanted.prefix, wanted.after, wanted.delimiter
-    room = wanted.limit - len(page.keys) - len(page.prefixes)
-    walk, behind = Walk(wanted, root, least), None
+    prefix, after, delimiter, keys = wanted.prefix, wanted.after, wanted.delimiter, page.keys
+    room = wanted.limit - len(keys) - len(page.prefixes)
+    walk, key, common = Walk(wanted, root, least), "", ""
     for _, found in zip(turns, walk, strict=False):
         key = found[0]
         if not key.startswith(prefix):
@@ -215,13 +218,15 @@ def list_some(wanted: Wanted, root: Branch, least: str, page: Page, turns: Itera
             if common:
                 page.prefixes.append(common)
             else:
-                page.keys.append(found)
-        behind = after_all(common) if common else key + "\0"
-        if behind is None:
-            return None
-        if common:
+                keys.append(found)
+        if common and common != walk.closed:
+            behind = after_all(common)
+            if behind is None:
+                return None
             walk.skip(common, behind)
-    return None if walk.has_ended else behind or least
+    if walk.has_ended:
+        return None
+    return (after_all(common) if common else key + "\0") if key else least
 
 
 def _common_prefix(wanted: Wanted, key: str) -> str:

@@ -184,11 +184,13 @@ class Packing:
     def outline(self, packed: Packed) -> Outline:
         """Return what lists show of a manifest, in half of the time of `unpack`."""
         upload, size, rest = _HEAD.unpack_from(packed)
-        shape = self.shapes[rest & 0xFFFF]
-        said = shape.said
+        number = rest & 0xFFFF
+        shape = self.shapes[number]
+        said, end = shape.said, self._ends[number]
         if said is None:
-            end = self._ends[rest & 0xFFFF]
-            said = _said.decode(packed[end if shape.kind == PLAIN else _unpack_kind(packed, end, shape.kind)[0] :])
+            if shape.kind != PLAIN:
+                end, _ = _unpack_kind(packed, end, shape.kind)
+            said = _said.decode(packed[end:])
         return upload.hex(), size, rest >> 16, said
 
     def _unpack_nodes(self, codes: bytes, *, wide: bool) -> tuple[str, ...]:
