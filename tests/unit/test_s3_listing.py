@@ -67,12 +67,15 @@ def answer_of(operation: Any, query: str, listing: Listing) -> bytes:
         return listing
 
     http = Answered()
-    keys = SimpleNamespace(list=page)
-    fired(
-        Deferred.fromCoroutine(
-            operation(SimpleNamespace(http=http, bucket="x", query=Query(query.encode()), keys=keys, owner=owner))
-        )
+    request = SimpleNamespace(
+        http=http,
+        bucket="x",
+        query=Query(query.encode()),
+        keys=SimpleNamespace(list=page),
+        owner=owner,
+        proof=SimpleNamespace(is_anonymous=False),
     )
+    fired(Deferred.fromCoroutine(operation(request)))
     return http.body
 
 
