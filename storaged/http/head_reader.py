@@ -22,7 +22,7 @@ _MOST_EMPTY_LINES = 16
 
 _MOST_KEPT = 1024
 _MOST_HEADERS_KEPT = 32
-"""A head is kept up to so many bytes and headers, so that headers that come again need not be read again.  Each header
+"""Headers are kept up to so many bytes and headers, so that those that come again need not be read again.  Each header
 takes some hundred bytes of memory, on each connection, for as long as it waits.
 """
 
@@ -76,9 +76,8 @@ class HeadReader:
             self._keep(whole, start)
             return None
         head = read_head(bytes(whole[start:end]), self._limit, self._before)
-        before = self._before
-        if before is None or head.block != before.block:
-            self._before = _kept(head.without_login()) if end - start <= _MOST_KEPT else None
+        if not head.is_alike:
+            self._before = _kept(head.without_login()) if len(head.block) <= _MOST_KEPT else None
         rest = bytes(whole[end + 4 :])
         self.forget()
         self._empty_lines = 0

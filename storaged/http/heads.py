@@ -30,7 +30,8 @@ _FIRST_LINE = re.compile(
 """RFC 9112 sections 3.2 and 2.3."""
 
 _OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/(?!1\.[01])[0-9]\.[0-9]")
-_HEADER = _METHOD + rb":[^\x00\r\n]*\r\n"
+_VALUE = re.compile(rb"[^\x00\r\n]*")
+_HEADER = _METHOD + rb":" + _VALUE.pattern + rb"\r\n"
 _HEADERS = re.compile(rb"(?:" + _HEADER + rb")*")
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]*)?")
 _BARE_FEED = re.compile(rb"(?<!\r)\n")
@@ -38,6 +39,9 @@ _MOST_DIGITS = 18
 """The most digits of a length, which must fit into the 64 bits that other programs use."""
 
 _LOGIN, _LOGIN_LINE = b"authorization", b"Authorization:"
+
+_JUDGED = frozenset({b"host", b"transfer-encoding"})
+"""The headers whose values are judged when a head is read, but for the length, which is read for each head."""
 
 _NEEDS_LENGTH = frozenset({b"PATCH", b"POST", b"PUT"})
 """Methods whose requests need a length in HTTP/1.0, which has no chunks: without a length a body has no known end."""
@@ -78,6 +82,7 @@ class Head:
     :param length: the bytes of the body; None for a body in chunks.
     :param block: the lines of the headers, as they were sent, but for the first one with a login: it is a secret, and
         with S3 it differs in each request.
+    :param is_alike: whether it was read by the head of another request, whose headers have the same names.
     """
 
     method: bytes
@@ -86,6 +91,7 @@ class Head:
     headers: dict[bytes, list[bytes]]
     length: int | None
     block: bytes
+    is_alike: bool = attrs.field(default=False, eq=False)
 
     @property
     def stays(self) -> bool:
@@ -122,8 +128,8 @@ def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
 
     :param data: its bytes, without the empty line and the CRLF before that.
     :param limit: the most bytes that it may have, line ends not counted.
-    :param before: the head of another request, `without_login`.  If its headers are the same, as most clients send them
-        again and again, they are not read again.
+    :param before: the head of another request, `without_login`.  Most clients send the same headers again and again,
+        and some of them with a number or a time that changes.  Those that are the same are not read again.
     :raise Refused: it is malformed or too large.
     """
     first, _, block = data.partition(b"\r\n")
@@ -136,17 +142,18 @@ def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
         raise refuse_size(limit)
     login, shared = _split_login(block)
     # In HTTP/1.0 it depends on the method, too, which headers are good.
-    if before is not None and shared == before.block and version == before.version == b"HTTP/1.1":
-        if not login:
-            return Head(method, uri, version, before.headers, before.length, shared)
-        if _LOGIN not in before.headers and _is_one_line(login):
-            headers = {**before.headers, _LOGIN: [_value_of(login[:-2].partition(b":")[2])]}
-            return Head(method, uri, version, headers, before.length, shared)
+    if before is not None and version == before.version == b"HTTP/1.1":
+        known = before.headers if shared == before.block else _read_changed(shared, before)
+        if known is not None and login:
+            is_good = _LOGIN not in known and _is_one_line(login)
+            known = {**known, _LOGIN: [_value_of(login[:-2].partition(b":")[2])]} if is_good else None
+        if known is not None:
+            return Head(method, uri, version, known, _length(known, version), shared, is_alike=True)
     if count > MOST_HEADERS:
         raise Refused(431, f"a request should have at most {MOST_HEADERS} headers")
     if not _HEADERS.fullmatch(block):
         raise Refused(400, _fault_of_lines(block))
-    headers = {}
+    headers: dict[bytes, list[bytes]] = {}
     for line in block[:-2].split(b"\r\n") if block else ():
         name, _, value = line.partition(b":")
         name = name.lower()
@@ -157,6 +164,28 @@ def read_head(data: bytes, limit: int, before: Head | None = None) -> Head:
     head = Head(method, uri, version, headers, _length(headers, version), shared)
     _refuse_bad_headers(head)
     return head
+
+
+def _read_changed(block: bytes, before: Head) -> dict[bytes, list[bytes]] | None:
+    """Read headers by those of another request, from which they differ in some values.
+
+    :return: the headers; None if that is not the only difference, or if a value is changed that is judged, or that no
+        header may have.
+    """
+    known, lines = before.block.split(b"\r\n"), block.split(b"\r\n")
+    if len(known) != len(lines) or len(known) != len(before.headers) + 1:  # then a name comes twice
+        return None
+    headers = before.headers.copy()
+    for line, other in zip(lines, known, strict=True):
+        if line != other:
+            name, colon, value = line.partition(b":")
+            if not colon or not other.startswith(name + colon) or not _VALUE.fullmatch(value):
+                return None
+            name = name.lower()
+            if name in _JUDGED:
+                return None
+            headers[name] = [_value_of(value)]
+    return headers
 
 
 def _split_login(block: bytes) -> tuple[bytes, bytes]:
