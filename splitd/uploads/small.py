@@ -89,6 +89,8 @@ class SmallUpload:
     def finish(self, said: str | Media | None = None) -> Deferred[tuple[Manifest, bool]]:
         """End the file and commit it; see `IUpload.finish`."""
         assert self._finishing is None, "an upload ends once"
+        if self._over:
+            return fail(UploadAborted(self._abort_reason))  # its bytes are gone
         if said is not None and said != self._intent.said:
             self._intent = msgspec.structs.replace(self._intent, said=said)
         try:
@@ -145,7 +147,9 @@ class SmallUpload:
     def abort(self, reason: str) -> Deferred[None]:
         """Abort the upload; see `IUpload.abort`."""
         if self._finishing is None:
-            self._log.info("upload of {path} given up: {reason}", path=self._intent.path, reason=reason)
+            if not self._over:
+                self._log.info("upload of {path} given up: {reason}", path=self._intent.path, reason=reason)
+                self._abort_reason = reason
             self._end(committed=False)
             return succeed(None)
         self._abort_reason = reason

@@ -136,3 +136,17 @@ async def test_other_refusals_are_final_and_of_no_interest_if_they_would_have_co
         with pytest.raises(NotAFile):
             await stored
     assert [event["log_level"].name for event in logged if "aborted" in event["log_format"]] == [level]
+
+
+@pytest_twisted.ensureDeferred
+async def test_nothing_is_stored_by_an_upload_that_was_aborted_before_its_end() -> None:
+    uploading = Uploading(await Service().start())
+    upload = uploading.begin()
+    upload.write(DATA)
+    await upload.abort("the server stops")
+    stored = upload.finish(SAID)
+    uploading.service.clock.advance(0.1)
+    with pytest.raises(UploadAborted, match="the server stops"):
+        await stored
+    assert uploading.ended == [False]
+    assert await uploading.service.catalog.lookup("/f") is None
