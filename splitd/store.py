@@ -115,8 +115,10 @@ class ObjectStore:
         limits = (largest, FileTooLarge, TOO_LARGE), (room, QuotaExceeded, NO_ROOM)
         return limit_size(upload, [(most, kind(text.format(most))) for most, kind, text in limits if most is not None])
 
-    def create_soon(self, path: str, size: int, media: Media, condition: Condition) -> IUpload | None:
-        """Begin to store a small file whose bytes are there; see `IObjectStore.create_soon`."""
+    def create_soon(
+        self, path: str, size: int, media: Media, condition: Condition, *, assumes: bool = True
+    ) -> IUpload | None:
+        """Begin to store a small file without a wait; see `IObjectStore.create_soon`."""
         largest = self._largest()
         if largest is not None and size > largest:
             return None
@@ -124,7 +126,9 @@ class ObjectStore:
             admitted = self._catalog.admit_at_once(path, condition)
         except SplitdError:
             return None
-        if admitted is None or (self._quotas is not None and not is_done(self._quotas.refuse(path, size))):
+        if admitted is None or (admitted.is_assumed and not assumes):
+            return None
+        if self._quotas is not None and not is_done(self._quotas.refuse(path, size)):
             return None
         again = partial(self.create, path, size, media, condition) if admitted.is_assumed else None
         return self._uploads.begin_soon(path, size, media.compact(), admitted.condition, admitted.layout, again)

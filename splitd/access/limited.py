@@ -86,11 +86,13 @@ class LimitedStore:
             return Deferred.fromCoroutine(self._create_published(path, size, media, condition))
         return self._store.create(path, size, media, self._judge.own(path, condition))
 
-    def create_soon(self, path: str, size: int, media: Media, condition: Condition) -> IUpload | None:
-        """Begin to store a small file whose bytes are there; needs `write`."""
+    def create_soon(
+        self, path: str, size: int, media: Media, condition: Condition, *, assumes: bool = True
+    ) -> IUpload | None:
+        """Begin to store a small file without a wait; needs `write`."""
         if media.acl or self._judge.refuse_change(path, condition):
             return None
-        return self._store.create_soon(path, size, media, self._judge.own(path, condition))
+        return self._store.create_soon(path, size, media, self._judge.own(path, condition), assumes=assumes)
 
     async def _create_published(self, path: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         refused = await self._publishing.refuse(path)

@@ -104,10 +104,13 @@ class IObjectStore(Interface):
         After each of these errors, nothing was begun.
         """
 
-    def create_soon(path: str, size: int, media: Media, condition: Condition) -> IUpload | None:
-        """Begin to store a small file whose bytes are there, if nothing has to be waited for; see `create` for the
-        parameters.
+    def create_soon(
+        path: str, size: int, media: Media, condition: Condition, *, assumes: bool = True
+    ) -> IUpload | None:
+        """Begin to store a small file, if nothing has to be waited for; see `create` for the parameters.
 
+        :param assumes: whether the file may also be admitted on assumptions, which only the commit judges; see
+            `Admitted`.  If its bytes are still to come, what can be refused should be refused before.
         :return: the upload, which never pauses who writes to it; None if nothing was begun, because only `create` can
             store the file, or tell why it cannot be stored.
         """

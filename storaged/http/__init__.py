@@ -30,7 +30,7 @@ from storaged.http.observing import Observer
 from storaged.http.pace import Bucket, Buckets, Pace
 from storaged.http.reasons import reason_of, why_client_left, why_unanswered
 from storaged.http.request import StreamingRequest
-from storaged.http.resource import StreamingResource, receive_body
+from storaged.http.resource import Storing, StreamingResource, receive_body
 from storaged.http.sendfile import can_send_file, send_file
 from storaged.http.sending import send_body
 from storaged.http.site import BUFFER_SIZE, HEAD_TIMEOUT_S, IDLE_LIMIT, StreamingSite
@@ -73,6 +73,7 @@ __all__ = [
     "ResponseDone",
     "Said",
     "SharedWindow",
+    "Storing",
     "StreamingRequest",
     "StreamingResource",
     "StreamingSite",

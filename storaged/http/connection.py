@@ -208,7 +208,7 @@ class HttpConnection(Protocol):
 
     def send_continue(self) -> None:
         """Tell the client to send its body."""
-        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._output.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
 
     def _set_reading(self, wanted: bool) -> None:
         if wanted != self._is_reading:

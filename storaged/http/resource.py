@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from traceback import clear_frames
-from typing import Any
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
@@ -13,13 +13,37 @@ from twisted.python.failure import Failure
 
 from storaged.http.body import BodyBroken
 from storaged.http.interfaces import IRequest
+from storaged.http.reasons import reason_of
 
 _READS = frozenset({b"GET", b"HEAD"})
 
 
+class Storing(Protocol):
+    """A consumer of the body of a PUT, which never pauses the producer registered with it."""
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Take the producer of the body."""
+
+    def unregisterProducer(self) -> None:
+        """Take note that the producer has ended."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+
+    def finish(self) -> Deferred[Any]:
+        """Store the body, after its last byte.
+
+        :return: a Deferred that fires with what `StreamingResource.answer_stored` gets, or fails with what
+            `StreamingResource.judge` answers.
+        """
+
+    def abort(self, reason: str) -> Deferred[None]:
+        """Store nothing: the body has broken off."""
+
+
 class StreamingResource:
     """Answers requests by a coroutine, `respond`, and those that need little waiting by `respond_at_once` and
-    `store_at_once`.
+    `begin_at_once`.
     """
 
     _log = Logger()
@@ -39,7 +63,7 @@ class StreamingResource:
     def _answer_at_once(self, request: IRequest) -> bool | Deferred[bool]:
         if request.method in _READS:
             return self.respond_at_once(request)
-        return request.method == b"PUT" and request.body.complete and self.put_at_once(request)
+        return request.method == b"PUT" and bool(request.body.length) and self.put_at_once(request)
 
     def respond_at_once(self, request: IRequest) -> bool | Deferred[bool]:  # noqa: ARG002 - for subclasses
         """Answer a GET or a HEAD without a coroutine and its Deferreds, if nothing has to be decided on the way.
@@ -50,31 +74,37 @@ class StreamingResource:
         return False
 
     def put_at_once(self, request: IRequest) -> bool:
-        """Take a PUT whose body has arrived with its head.
+        """Take a PUT with a body whose length is known, and which has arrived with its head, or is to come.
 
         :return: whether it is answered, or will be; if not, nothing was done, and `respond` gets it.
         """
-        body = request.body
-        data = None if body.length is None else body.early
-        stored = self.store_at_once(request, data) if data else None
-        if stored is None:
+        storing = self.begin_at_once(request)
+        if storing is None:
             return False
-        body.drop_early()
+        body, data = request.body, request.body.early
+        if data is None:
+            delivered = body.deliver(cast("IConsumer", storing))
+            stored = delivered.addCallbacks(lambda _: storing.finish(), _broken_off, errbackArgs=(storing,))
+        else:
+            body.drop_early()
+            storing.write(data)
+            stored = storing.finish()
         stored.addCallbacks(self.answer_stored, self._not_stored, callbackArgs=(request,), errbackArgs=(request,))
         stored.addErrback(self.failed, request)
         return True
 
-    def store_at_once(self, request: IRequest, data: bytes) -> Deferred[Any] | None:  # noqa: ARG002 - for subclasses
+    def begin_at_once(self, request: IRequest) -> Storing | None:  # noqa: ARG002 - for subclasses
         """Begin to store the body of a PUT without a coroutine, if nothing has to be decided on the way.
 
-        :param data: the whole body, at least one byte.
-        :return: a Deferred that fires with what `answer_stored` gets, or fails with what `judge` answers; None if
-            nothing was begun, and `respond` gets the request.
+        Its length is known, and at least one byte.  Where its bytes are still to come, they are asked for
+        (`100 Continue`) if this returns something.
+
+        :return: what takes the body; None if nothing was begun, and `respond` gets the request.
         """
         return None
 
     def answer_stored(self, stored: Any, request: IRequest) -> None:
-        """Answer a PUT of `store_at_once`."""
+        """Answer a PUT of `begin_at_once`."""
         raise NotImplementedError
 
     async def judge(self, request: IRequest, work: Callable[[], Awaitable[None]]) -> None:
@@ -84,7 +114,9 @@ class StreamingResource:
         """
         raise NotImplementedError
 
-    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None]:
+    def _not_stored(self, failure: Failure, request: IRequest) -> Deferred[None] | None:
+        if failure.check(BodyBroken):
+            return None  # the client is gone, so there is no answer
         judged = Deferred.fromCoroutine(self.judge(request, failure.raiseException))
         return judged.addCallback(lambda _: _forget_raising(failure))
 
@@ -111,6 +143,11 @@ class StreamingResource:
         :raise BodyBroken: the client has left.
         """
         raise NotImplementedError
+
+
+def _broken_off(failure: Failure, storing: Storing) -> Deferred[Failure]:
+    """Abort the storing of a body that has broken off; return a Deferred that fires with the failure."""
+    return storing.abort(reason_of(failure.value)).addCallback(lambda _: failure)
 
 
 def _forget_raising(failure: Failure) -> None:

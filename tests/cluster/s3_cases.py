@@ -20,7 +20,7 @@ from splitd.frontends.s3.signing.canonical import EMPTY_SHA256, Scope, sign, sig
 from splitd.frontends.s3.signing.stated import SIGNED_CHUNKS, UNSIGNED_CHUNKS
 from storaged.system.sizes import Size
 from tests.cluster.cluster import Cluster
-from tests.cluster.raw import RawAnswer, connect
+from tests.cluster.raw import RawAnswer, RawClient, connect
 from tests.cluster.s3 import KEY, S3, SECRET
 from tests.cluster.watching import Watching
 
@@ -29,6 +29,9 @@ BEFORE = b"before"
 VARIES = {"date", "x-request-id", "x-amz-request-id", "last-modified"}
 SLOWLY = {"x-amz-expected-bucket-owner": owner_of("splitd")[0]}
 """A condition, which always holds, so that the request takes the long way."""
+
+EXPECT = b"Expect: 100-continue\r\n\r\n"
+"""The end of a head."""
 
 UNSIGNED = Config(s3={"payload_signing_enabled": False})
 
@@ -84,6 +87,11 @@ class Case:
     signs_body: bool = True
     payload: str = ""  # what is said of the hash of the body, if it is not that
 
+    @property
+    def is_refused_by_head(self) -> bool:
+        """Whether its body is not needed to refuse it."""
+        return self.code != 200 and not self.is_short
+
 
 def stored(headers: dict[str, str], **more: Any) -> Case:
     return Case(headers, 200, is_short=True, **more)
@@ -101,7 +109,8 @@ CASES = {
     "in place of another": stored({}, is_there=True),
     "an unsigned body": stored({}, signs_body=False),
     "empty": Case({}, 200, body=b""),
-    "several reads": Case({}, 200, body=BODY * 5),
+    "several reads": stored({}, body=BODY * 16),
+    "more than is hashed at once": Case({}, 200, body=BODY * 16 + b"x"),
     "a folder": stored({}, path="/bucket/a/"),
     "a key that WebDAV cannot say": stored({}, path="/bucket/a//%C3%A4/../%20b"),
     "media": stored(
@@ -178,12 +187,12 @@ async def started(make_cluster: Callable[..., Cluster], **settings: Any) -> Clus
     return cluster
 
 
-async def ask(
-    cluster: Cluster, method: str, case: Case, headers: dict[str, str], key: tuple[str, str] | None = KEY
-) -> RawAnswer:
-    """Send a request, its head and its body at once."""
+async def begin(
+    cluster: Cluster, method: str, case: Case, headers: Mapping[str, str], key: tuple[str, str] | None = KEY
+) -> tuple[RawClient, bytes, bytes]:
+    """Return a client, the head of a request but for its last line, and the body."""
     url, data = cluster.s3_url + case.path, case.body if method == "PUT" else b""
-    request: Any = AWSRequest(method=method, url=url, headers=headers, data=data)
+    request: Any = AWSRequest(method=method, url=url, headers=dict(headers), data=data)
     if not case.signs_body:
         request.context["client_config"] = UNSIGNED
     if key is not None:
@@ -202,8 +211,31 @@ async def ask(
     ]
     sized = [f"Content-Length: {len(sent)}"] if method == "PUT" else []
     host = cluster.s3_url.partition("://")[2]
-    client.send("\r\n".join([f"{method} {case.path} HTTP/1.1", f"Host: {host}", *lines, *sized, "", ""]).encode(), sent)
+    head = "\r\n".join([f"{method} {case.path} HTTP/1.1", f"Host: {host}", *lines, *sized, ""])
+    return client, head.encode(), sent
+
+
+async def ask(
+    cluster: Cluster,
+    method: str,
+    case: Case,
+    headers: dict[str, str],
+    key: tuple[str, str] | None = KEY,
+    *,
+    expects: bool = False,
+) -> RawAnswer:
+    """Send a request, its head and its body at once.
+
+    :param expects: whether the body is sent after `100 Continue` only, which comes if the head is not refused.
+    """
+    client, head, sent = await begin(cluster, method, case, headers, key)
+    client.send(head, EXPECT if expects else b"\r\n" + sent)
     answer = await client.answer(method)
+    if expects:
+        assert (answer.code == 100) != case.is_refused_by_head
+    if answer.code == 100:
+        client.send(sent)
+        answer = await client.answer(method)
     client.leave()
     return answer
 
@@ -223,14 +255,16 @@ async def prepare(s3: S3, case: Case) -> None:
     assert answer.code in {200, 204, 400, 404}
 
 
-async def both(s3: S3, case: Case, watching: Watching, method: str = "PUT") -> list[RawAnswer]:
+async def both(
+    s3: S3, case: Case, watching: Watching, method: str = "PUT", *, expects: bool = False
+) -> list[RawAnswer]:
     """Return the answers by the short way and by the long one, each followed by that to a GET of the object."""
     answers = []
     for slowly in ({}, SLOWLY):
         if method == "PUT":
             await prepare(s3, case)
         before = watching.left
-        answers.append(await ask(s3.cluster, method, case, case.headers | slowly))
+        answers.append(await ask(s3.cluster, method, case, case.headers | slowly, expects=expects))
         assert watching.left - before == int(bool(slowly) or not case.is_short)
         answers.append(await ask(s3.cluster, "GET", case, {"x-amz-checksum-mode": "ENABLED"}))
     return answers

@@ -153,6 +153,26 @@ async def test_a_small_file_is_refused_for_what_the_other_front_has_done_just_be
 
 
 @pytest_twisted.ensureDeferred
+async def test_no_body_is_asked_for_that_is_refused_for_what_the_other_front_has_done(fronts: Fronts) -> None:
+    cluster, one = fronts.cluster, fronts.fronts[0]
+    assert (await fronts.ask(0, "MKCOL", "/c")).code == 201
+    assert (await ask(cluster, "PUT", "/c/f", body=b"before")).code == 201
+    for path, *expecting in (("/c/a",), ("/c/b", "Expect: 100-continue")):
+        assert (await fronts.ask(1, "MKCOL", path)).code == 201
+        assert one.catalog.admit_at_once(path, ALWAYS) is not None
+        client = await cluster.connect()
+        client.begin("PUT", path, "Content-Length: 5", *expecting)
+        assert (await client.answer()).code == 405
+        client.leave()
+    client = await cluster.connect()
+    client.begin("PUT", "/c/new", "Content-Length: 5", "Expect: 100-continue")
+    assert (await client.answer()).code == 100
+    client.send(b"after")
+    assert (await client.answer()).code == 201
+    client.leave()
+
+
+@pytest_twisted.ensureDeferred
 async def test_of_two_who_create_a_file_on_two_fronts_one_wins(fronts: Fronts) -> None:
     for number in range(FILES):
         racing = [fronts.ask(front, "PUT", f"/{number}", bytes([front]) * 9, If_None_Match="*") for front in (0, 1)]

@@ -28,7 +28,7 @@ class Routes(StreamingResource):
         return self._find(request).respond_at_once(request)
 
     def put_at_once(self, request: IRequest) -> bool:
-        """Take a PUT whose body is there; see `StreamingResource.put_at_once`."""
+        """Take a PUT with a body; see `StreamingResource.put_at_once`."""
         return self._find(request).put_at_once(request)
 
     async def respond(self, request: IRequest) -> None:

@@ -92,7 +92,7 @@ class ResumableRoute(StreamingResource):
         return not self._is_resumable(request) and self._otherwise.respond_at_once(request)
 
     def put_at_once(self, request: IRequest) -> bool:
-        """Take a PUT whose body is there; see `StreamingResource.put_at_once`."""
+        """Take a PUT with a body; see `StreamingResource.put_at_once`."""
         return not self._is_resumable(request) and self._otherwise.put_at_once(request)
 
     async def respond(self, request: IRequest) -> None:

@@ -112,11 +112,13 @@ class Keys:
         """Read a small object, if its name is in memory; see `IObjectStore.read_soon`."""
         return self._store.read_soon(path_of(bucket, key)) if is_bucket_name(bucket) else None
 
-    def create_soon(self, bucket: str, key: str, size: int, media: Media, condition: Condition) -> IUpload | None:
-        """Begin to store a small object whose bytes are there; see `IObjectStore.create_soon`."""
+    def create_soon(
+        self, bucket: str, key: str, size: int, media: Media, condition: Condition, *, assumes: bool
+    ) -> IUpload | None:
+        """Begin to store a small object without a wait; see `IObjectStore.create_soon`."""
         if not is_bucket_name(bucket):
             return None
-        return self._store.create_soon(path_of(bucket, key), size, media, as_key(condition))
+        return self._store.create_soon(path_of(bucket, key), size, media, as_key(condition), assumes=assumes)
 
     async def create(self, bucket: str, key: str, size: int | None, media: Media, condition: Condition) -> IUpload:
         """Begin to store an object; see `IObjectStore.create`.

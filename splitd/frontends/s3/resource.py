@@ -24,14 +24,14 @@ from splitd.frontends.s3.headers import refuse_unsupported, take_parameters
 from splitd.frontends.s3.keys import Keys
 from splitd.frontends.s3.objects.get import DECIDING, send_kept
 from splitd.frontends.s3.objects.put import DECIDING as DECIDING_PUT
-from splitd.frontends.s3.objects.put import answer_stored, put_object, put_soon
+from splitd.frontends.s3.objects.put import answer_stored, begin_soon, put_object
 from splitd.frontends.s3.operations import find_operation, refuse_deciding
 from splitd.frontends.s3.signing.authentication import Authenticator
 from splitd.frontends.s3.signing.stated import called_hosts
 from splitd.frontends.s3.target import Target, parse_target
 from splitd.interfaces.store import Kept
 from splitd.model.manifest import Manifest
-from storaged.http import BodyBroken, IRequest, StreamingResource
+from storaged.http import BodyBroken, IRequest, Storing, StreamingResource
 from storaged.system.tracing import doing_for
 
 _MOST_DOORS = 4096
@@ -92,9 +92,9 @@ class S3Resource(StreamingResource):
         send_kept(asked, *kept)
         return True
 
-    def store_at_once(self, request: IRequest, data: bytes) -> Deferred[tuple[Manifest, bool]] | None:
-        """Store a small object whose bytes are there.  All else is left to `respond`, also what can be refused before
-        anything is stored.
+    def begin_at_once(self, request: IRequest) -> Storing | None:
+        """Begin to store a small object.  All else is left to `respond`, also what can be refused before anything is
+        stored.
         """
         self._proven = None
         if self._door.settings.tells_nodes or request.has_any_header(DECIDING_PUT):
@@ -104,13 +104,13 @@ class S3Resource(StreamingResource):
             if asked is None:
                 return None
             refuse_deciding(put_object, request)
-            stored = put_soon(asked, data) if self._entering.at_once(request) else None
+            storing = begin_soon(asked) if self._entering.at_once(request) else None
         except (NotLooked, S3Error, SplitdError):
             return None
-        if stored is not None:
+        if storing is not None:
             self._proven = None
             request.setHeader("x-amz-request-id", request.id)
-        return stored
+        return storing
 
     def answer_stored(self, stored: tuple[Manifest, bool], request: IRequest) -> None:
         """Answer that an object is stored."""

@@ -38,7 +38,7 @@ from splitd.model.cors import Cors
 from splitd.model.manifest import Manifest
 from splitd.model.path_faults import fault_of
 from splitd.model.paths import check_path
-from storaged.http import BodyBroken, IRequest, StreamingResource
+from storaged.http import BodyBroken, IRequest, Storing, StreamingResource
 from storaged.system.tracing import doing_for
 
 _MOST_DOORS = 4096
@@ -130,12 +130,13 @@ class WebdavResource(StreamingResource):
         send_whole(request, *read)
         return True
 
-    def store_at_once(self, request: IRequest, data: bytes) -> Deferred[tuple[Manifest, bool]] | None:
-        """Store a small file whose bytes are there, if there is no condition.  All else is left to `respond`, also what
-        can be refused before anything is stored.
+    def begin_at_once(self, request: IRequest) -> Storing | None:
+        """Begin to store a small file, if there is no condition.  All else is left to `respond`, also what can be
+        refused before anything is stored.
         """
         if self._tells_nodes or request.has_any_header(DECIDING_PUT):
             return None
+        body = request.body
         try:
             door = self._door_at_once(request)
             if door is None:
@@ -143,15 +144,13 @@ class WebdavResource(StreamingResource):
             target = parse_target(request.uri, self._base)
             if target.slash or fault_of(target.shown) or not self._entering.at_once(request):
                 return None
-            upload = door.store.create_soon(target.path, len(data), parse_media(request), ALWAYS)
+            size, media = body.length or 0, parse_media(request)
+            upload = door.store.create_soon(target.path, size, media, ALWAYS, assumes=body.complete)
         except (Refused, SplitdError):
             return None
-        if upload is None:
-            return None
-        if self._cors is not None:
+        if upload is not None and self._cors is not None:
             greet_page(request, self._cors)
-        upload.write(data)
-        return upload.finish()
+        return upload
 
     def answer_stored(self, stored: tuple[Manifest, bool], request: IRequest) -> None:
         """Answer that a file is stored."""

@@ -94,23 +94,10 @@ def _received(expected: Expected, md5: bytes | None, checksum: Checksum | None) 
     return Received("" if md5 is None else md5.hex(), checksum)
 
 
-def without_framing(data: bytes, expected: Expected) -> bytes:
-    """Return a whole body without its framing, if it has one.
-
-    :raise S3Error: the framing is broken, a signature is wrong, or the body has not the length that was announced.
-    """
-    decoder = expected.decoder
-    if decoder is None:
-        return data
-    pieces = decoder.feed(data)
-    decoder.finish()
-    return b"".join(pieces)
-
-
 def check_whole(data: bytes, expected: Expected, *, wants_md5: bool) -> Received:
     """Check a short body that is in memory.
 
-    :param data: the bytes as `without_framing` returns them.
+    :param data: its bytes, without its framing.
     :param wants_md5: whether the MD5 is wanted; if one was stated, it is computed in any case.
     :raise S3Error: it is not what the request said.
     """
