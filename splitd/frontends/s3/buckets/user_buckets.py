@@ -66,8 +66,7 @@ class UserBuckets:
         return bool(self._grants.rights(f"/{name}")) or self._grants.allows_below(f"/{name}")
 
     async def reach_granted(self, name: str) -> None:
-        """Refuse a bucket for which, and for a part of which, the user has no grant: by its ACL, keys are listed, and
-        nothing else is told.
+        """Refuse a bucket in which the user has no grant, also if its ACL lets everybody list its keys.
 
         :raise S3Error: it is one, or there is none of this name.
         """
